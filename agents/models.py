@@ -1,0 +1,167 @@
+"""Who speaks, and through which telephone number."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.ids import new_agent_id
+from accounts.models import Account, ApiKey, CarrierAccount
+
+
+class RecordingSource(models.TextChoices):
+    PROVIDER = "provider"
+    NIXFLEX = "nixflex"
+
+
+class AgentQuerySet(models.QuerySet["Agent"]):
+    def of(self, account: Account) -> "AgentQuerySet":
+        return self.filter(account=account)
+
+    def active(self) -> "AgentQuerySet":
+        return self.filter(is_active=True)
+
+
+class Agent(models.Model):
+    """Who speaks: the instructions, voice and manners of one AI phone agent (spec 4.1)."""
+
+    class ResponseLength(models.TextChoices):
+        SHORT = "short"
+        MEDIUM = "medium"
+        LONG = "long"
+
+    class TransferType(models.TextChoices):
+        COLD = "cold"
+        WARM = "warm"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="agents")
+    # The key that made it: legacy webhook signatures use its secret.
+    api_key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="+")
+    agent_id = models.CharField(max_length=32, unique=True, default=new_agent_id, editable=False)
+
+    # core
+    name = models.CharField(max_length=100, default="Untitled Agent")
+    system_prompt = models.TextField(max_length=16000, default="You are a friendly assistant.")
+    welcome_message = models.TextField(default="Hello! How can I help you today?", blank=True)
+    voice_id = models.CharField(max_length=64, default="Ashley")
+    language = models.CharField(max_length=16, default="multi")
+    timezone = models.CharField(max_length=64, default="Europe/London")
+    llm_model = models.CharField(max_length=64, default="default")
+    is_active = models.BooleanField(default=True)
+
+    # behaviour
+    temperature = models.FloatField(default=0.3)
+    response_length = models.CharField(
+        max_length=8, choices=ResponseLength, default=ResponseLength.SHORT
+    )
+    ai_speaks_first = models.BooleanField(default=True)
+    dynamic_greeting = models.BooleanField(default=False)
+    greet_by_name = models.BooleanField(default=True)
+    interruption_sensitivity = models.PositiveSmallIntegerField(default=50)
+    response_eagerness = models.PositiveSmallIntegerField(default=200, help_text="ms")
+    boosted_keywords = models.TextField(null=True, blank=True)  # noqa: DJ001 (null is part of the API)
+    pickup_delay = models.PositiveSmallIntegerField(default=10, help_text="seconds of ringing, inbound")
+    stt_confidence = models.FloatField(null=True, blank=True)
+    stt_max_silence_ms = models.PositiveIntegerField(null=True, blank=True)
+    fallback_message = models.TextField(default="I am sorry, could you say that again?", blank=True)
+    speaking_rate = models.FloatField(null=True, blank=True)
+    voice_speed = models.FloatField(default=0.85, help_text="stored, not used")
+
+    # call controls
+    max_call_duration_seconds = models.PositiveIntegerField(default=600)
+    silence_hangup_seconds = models.PositiveSmallIntegerField(default=30)
+    ivr_timeout_seconds = models.PositiveIntegerField(default=240)
+    wait_tag_seconds = models.PositiveSmallIntegerField(default=30)
+    record_call = models.BooleanField(default=True)
+    recording_source = models.CharField(
+        max_length=8, choices=RecordingSource, default=RecordingSource.PROVIDER
+    )
+    amd_enabled = models.BooleanField(default=True, help_text="carrier's answering-machine detection")
+    dtmf_enabled = models.BooleanField(null=True, blank=True)
+    require_booking_confirmation = models.BooleanField(default=False)
+    voicemail_leave_enabled = models.BooleanField(default=False)
+    voicemail_message = models.TextField(null=True, blank=True)  # noqa: DJ001
+    hangup_on_ivr = models.BooleanField(default=False)
+    webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001
+
+    # functions
+    func_end_call = models.BooleanField(default=True)
+    incall_sms_enabled = models.BooleanField(default=False)
+    transfer_type = models.CharField(max_length=4, choices=TransferType, default=TransferType.COLD)
+    transfer_number = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001
+    transfer_whisper = models.TextField(null=True, blank=True)  # noqa: DJ001
+    func_send_sms = models.BooleanField(default=False, help_text="stored, not used")
+    func_cold_transfer = models.BooleanField(default=False, help_text="stored, not used")
+    functions = models.JSONField(default=list, blank=True)
+
+    # after the call, and texts
+    enable_post_call_analysis = models.BooleanField(default=True)
+    data_extraction_fields = models.JSONField(default=list, blank=True)
+    extraction_schema = models.JSONField(null=True, blank=True)
+    post_call_sms_enabled = models.BooleanField(default=False)
+    post_call_sms_template = models.TextField(null=True, blank=True)  # noqa: DJ001
+    enable_sms_reply = models.BooleanField(default=True)
+    sms_reply_window_hours = models.PositiveSmallIntegerField(default=24, help_text="1-720")
+    phone_number = models.CharField(max_length=32, null=True, blank=True)  # noqa: DJ001 (legacy)
+
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = AgentQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "-created_at"], name="agents_agent_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PhoneNumber(models.Model):
+    """One of the customer's own numbers, imported from their carrier account (spec 4.7).
+
+    In every nullable setting null means "as the agent has it", never "off".
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="phone_numbers")
+    # An agent's deletion orphans its numbers: they stop routing until attached again.
+    agent = models.ForeignKey(
+        Agent, on_delete=models.SET_NULL, null=True, blank=True, related_name="phone_numbers"
+    )
+    carrier_account = models.ForeignKey(
+        CarrierAccount, on_delete=models.PROTECT, related_name="phone_numbers"
+    )
+    phone_number = models.CharField(max_length=16, help_text="E.164")
+    carrier_number_sid = models.CharField(max_length=64, blank=True)
+    inbound_enabled = models.BooleanField(default=True)
+    outbound_enabled = models.BooleanField(default=True)
+
+    custom_prompt = models.TextField(max_length=8000, null=True, blank=True)  # noqa: DJ001
+    voice_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
+    speaking_rate = models.FloatField(null=True, blank=True)
+    dtmf_enabled = models.BooleanField(null=True, blank=True)
+    record_call = models.BooleanField(null=True, blank=True)
+    recording_source = models.CharField(  # noqa: DJ001
+        max_length=8, choices=RecordingSource, null=True, blank=True
+    )
+    require_booking_confirmation = models.BooleanField(null=True, blank=True)
+    voicemail_leave_enabled = models.BooleanField(null=True, blank=True)
+    voicemail_message = models.TextField(max_length=2000, null=True, blank=True)  # noqa: DJ001
+    sms_reply_enabled = models.BooleanField(null=True, blank=True)
+    sms_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
+    web_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+
+    class Meta:
+        constraints = [
+            # A carrier rings one place per number, so one account here can hold it.
+            models.UniqueConstraint(fields=["phone_number"], name="agents_phonenumber_unique"),
+            models.CheckConstraint(
+                condition=Q(phone_number__regex=r"^\+[1-9][0-9]{6,14}$"),
+                name="agents_phonenumber_e164",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.phone_number

@@ -1,0 +1,285 @@
+"""One phone conversation, from intent to after-care."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from accounts.ids import new_call_id
+from accounts.models import Account
+from agents.models import Agent, PhoneNumber
+
+
+class CallQuerySet(models.QuerySet["Call"]):
+    def of(self, account: Account) -> "CallQuerySet":
+        return self.filter(account=account)
+
+    def unfinished(self) -> "CallQuerySet":
+        return self.exclude(status__in=Call.TERMINAL)
+
+
+class Call(models.Model):
+    """One phone conversation, from the request to dial until the line is free.
+
+    queued → initiated → ringing → in-progress → completed, and from each of them to an ending.
+    The carrier repeats and reorders its callbacks, so a step that ``NEXT`` does not allow is old news.
+    """
+
+    class Direction(models.TextChoices):
+        INBOUND = "inbound"
+        OUTBOUND = "outbound"
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        INITIATED = "initiated"
+        RINGING = "ringing"
+        IN_PROGRESS = "in-progress"
+        COMPLETED = "completed"
+        BUSY = "busy"
+        NO_ANSWER = "no-answer"
+        FAILED = "failed"
+        CANCELED = "canceled"
+
+    class EndedReason(models.TextChoices):
+        """Spec 6.2."""
+
+        COMPLETED = "completed"
+        CALLER_HANGUP = "caller_hangup"
+        CALLEE_HANGUP = "callee_hangup"
+        SILENCE_TIMEOUT = "silence_timeout"
+        MAX_DURATION_REACHED = "max_duration_reached"
+        TRANSFERRED = "transferred"
+        VOICEMAIL_DETECTED = "voicemail_detected"
+        IVR_TIMEOUT = "ivr_timeout"
+        BALANCE_INSUFFICIENT = "balance_insufficient"
+        BUSY = "busy"
+        NO_ANSWER = "no-answer"
+        FAILED = "failed"
+        CANCELED = "canceled"
+        CONCURRENCY_LIMIT = "concurrency_limit"
+        STUCK_WS_DISCONNECT = "stuck_ws_disconnect"
+        SERVER_RESTART = "server_restart"
+
+    class VoicemailAction(models.TextChoices):
+        HANGUP = "hangup"
+        LEAVE_MESSAGE = "leave_message"
+        IGNORE = "ignore"
+
+    TERMINAL: ClassVar[frozenset[str]] = frozenset(
+        {Status.COMPLETED, Status.BUSY, Status.NO_ANSWER, Status.FAILED, Status.CANCELED}
+    )
+    NEXT: ClassVar[dict[str, frozenset[str]]] = {
+        Status.QUEUED: frozenset({Status.INITIATED, Status.RINGING, Status.IN_PROGRESS}) | TERMINAL,
+        Status.INITIATED: frozenset({Status.RINGING, Status.IN_PROGRESS}) | TERMINAL,
+        Status.RINGING: frozenset({Status.IN_PROGRESS}) | TERMINAL,
+        Status.IN_PROGRESS: frozenset({Status.COMPLETED, Status.FAILED}),
+    }
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="calls")
+    call_id = models.CharField(max_length=32, unique=True, default=new_call_id, editable=False)
+    carrier_sid = models.CharField(max_length=64, blank=True)
+    # A call outlives its agent and number: the public ids stay beside the keys.
+    agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="calls")
+    agent_public_id = models.CharField(max_length=32, blank=True)
+    number = models.ForeignKey(PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls")
+    direction = models.CharField(max_length=8, choices=Direction)
+    from_number = models.CharField(max_length=64)
+    to_number = models.CharField(max_length=64)
+    campaign_id = models.CharField(max_length=32, blank=True)
+
+    # what was asked for
+    prompt = models.TextField(blank=True)
+    variables = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    voicemail_message = models.TextField(null=True, blank=True)  # noqa: DJ001 (null: as number or agent)
+    voicemail_action = models.CharField(max_length=16, choices=VoicemailAction, blank=True)
+
+    # where it stands
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    ended_reason = models.CharField(max_length=24, choices=EndedReason, blank=True)
+    # What the engine means before it hangs up; a terminal callback makes it the ended_reason.
+    intended_reason = models.CharField(max_length=24, choices=EndedReason, blank=True)
+    error_code = models.IntegerField(null=True, blank=True, help_text="the carrier's")
+    error_message = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(default=0, help_text="connected time")
+    charged_minutes = models.DecimalField(max_digits=8, decimal_places=2, default=0)
+
+    # live audio: the socket with the highest generation speaks
+    media_generation = models.PositiveIntegerField(default=0)
+    media_seen_at = models.DateTimeField(null=True, blank=True)
+    system_prompt_used = models.TextField(blank=True)
+
+    # what it left
+    call_summary = models.TextField(blank=True)
+    caller_sentiment = models.CharField(max_length=12, blank=True)
+    call_successful = models.BooleanField(null=True, blank=True)
+    extracted_data = models.JSONField(default=dict, blank=True)
+    bookings = models.JSONField(default=list, blank=True)
+    caller_name = models.CharField(max_length=120, blank=True)
+    call_reason = models.TextField(blank=True)
+    recording_file = models.CharField(max_length=200, blank=True)
+    recording_duration_s = models.PositiveIntegerField(null=True, blank=True)
+    voicemail_detected = models.BooleanField(default=False)
+    voicemail_detection_method = models.CharField(max_length=20, blank=True)
+    amd_result = models.CharField(max_length=24, blank=True)
+    avg_latency_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    objects = CallQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["carrier_sid"], condition=~Q(carrier_sid=""), name="calls_call_one_per_sid"
+            ),
+            models.CheckConstraint(
+                # An ending has a reason, a time, and only an ending has them.
+                condition=(
+                    Q(
+                        status__in=["completed", "busy", "no-answer", "failed", "canceled"],
+                        ended_at__isnull=False,
+                    )
+                    & ~Q(ended_reason="")
+                )
+                | (
+                    Q(ended_reason="", ended_at__isnull=True)
+                    & ~Q(status__in=["completed", "busy", "no-answer", "failed", "canceled"])
+                ),
+                name="calls_call_ended_whole",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "-created_at"], name="calls_call_newest"),
+            # The sweep looks only at calls that are not over: few rows of many.
+            models.Index(
+                fields=["created_at"],
+                condition=~Q(status__in=["completed", "busy", "no-answer", "failed", "canceled"]),
+                name="calls_call_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.call_id
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in self.TERMINAL
+
+    @property
+    def our_number(self) -> str:
+        return self.from_number if self.direction == self.Direction.OUTBOUND else self.to_number
+
+    @property
+    def their_number(self) -> str:
+        return self.to_number if self.direction == self.Direction.OUTBOUND else self.from_number
+
+    @property
+    def recording_path(self) -> Path | None:
+        return settings.RECORDINGS_DIR / self.recording_file if self.recording_file else None
+
+
+class DialAttempt(models.Model):
+    """One create-call request to the carrier, committed before it is sent (DESIGN decision 4).
+
+    pending → accepted | refused | unknown; unknown → accepted | lost. The carrier's create-call is not
+    idempotent: a request whose answer did not arrive is ``unknown`` and is never simply sent again.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        ACCEPTED = "accepted"
+        REFUSED = "refused"
+        UNKNOWN = "unknown"
+        LOST = "lost"
+
+    NEXT: ClassVar[dict[str, frozenset[str]]] = {
+        Status.PENDING: frozenset({Status.ACCEPTED, Status.REFUSED, Status.UNKNOWN}),
+        Status.UNKNOWN: frozenset({Status.ACCEPTED, Status.LOST}),
+    }
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveSmallIntegerField(default=1)
+    # Rides in every callback URL, so that any callback binds the carrier's call to this row.
+    token = models.CharField(max_length=64, unique=True)
+    status = models.CharField(max_length=8, choices=Status, default=Status.PENDING)
+    carrier_sid = models.CharField(max_length=64, blank=True)
+    error_code = models.IntegerField(null=True, blank=True)
+    error_message = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["call", "number"], name="calls_dialattempt_numbered"),
+            models.UniqueConstraint(
+                fields=["call"],
+                condition=Q(status__in=["pending", "unknown", "accepted"]),
+                name="calls_dialattempt_one_open_per_call",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_id}#{self.number}"
+
+
+class MediaTicket(models.Model):
+    """A one-time pass for a media socket, bound to a call; only its SHA-256 is stored."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="media_tickets")
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"ticket {self.pk}"
+
+
+class Turn(models.Model):
+    """What one side said, once it is committed. An agent's turn holds only what was heard."""
+
+    class Role(models.TextChoices):
+        AGENT = "agent"
+        CALLER = "caller"
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
+    sequence = models.PositiveIntegerField()
+    role = models.CharField(max_length=8, choices=Role)
+    text = models.TextField()
+    # What the agent meant to say where it was interrupted, else empty.
+    full_text = models.TextField(blank=True)
+    started_ms = models.PositiveIntegerField(help_text="ms since the call's audio began")
+    ended_ms = models.PositiveIntegerField(help_text="ms since the call's audio began")
+    interrupted = models.BooleanField(default=False)
+    # From the end of the caller's speech to the first audio frame of this answer.
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    timings = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["sequence"]
+        constraints = [
+            models.UniqueConstraint(fields=["call", "sequence"], name="calls_turn_in_sequence")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} #{self.sequence}"
+
+
+class CallEvent(models.Model):
+    """Something that happened to a call, as it happened; never changed afterwards."""
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    kind = models.CharField(max_length=40)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["at", "id"]
+        indexes = [models.Index(fields=["call", "at"], name="calls_callevent_in_order")]
+
+    def __str__(self) -> str:
+        return self.kind

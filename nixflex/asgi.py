@@ -1,0 +1,21 @@
+"""The ASGI application of both web and media processes; they differ only in the port they listen on."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nixflex.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import path
+
+from media.consumers import TwilioStreamConsumer
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        "websocket": URLRouter([path("media/twilio/", TwilioStreamConsumer.as_asgi())]),
+    }
+)

@@ -1,0 +1,197 @@
+"""Settings, all from the environment (and, in development, from ``.env``).
+
+``.env.example`` lists every variable; ``nixflex/checks.py`` says in words what is missing or wrong.
+Defaults are those of a safe server: without ``.env`` nothing is in debug mode and nothing is simulated.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+
+from nixflex import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# --- what this process is -------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+# First key encrypts, all decrypt, so keys can be rotated.
+FIELD_ENCRYPTION_KEYS: list[str] = env.list("FIELD_ENCRYPTION_KEYS", default=[])
+DATA_DIR = Path(env.str("NIXFLEX_DATA_DIR", default=str(BASE_DIR / ".nixflex")))
+
+# --- addresses ------------------------------------------------------------------------------------
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+MEDIA_PORT = env.int("MEDIA_PORT", default=PORT + 1)
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=PORT + 2)
+# Our address as others reach it; never derived from a request (a proxy may rewrite that).
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+PUBLIC_IS_LOOPBACK = (_public.hostname or "") in {"127.0.0.1", "localhost", "::1"}
+MEDIA_URL = env.str(
+    "MEDIA_URL",
+    default=f"ws://{_public.hostname}:{MEDIA_PORT}/media/twilio/"
+    if PUBLIC_IS_LOOPBACK
+    else f"wss://{_public.netloc}/media/twilio/",
+)
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=[_public.hostname or "", "127.0.0.1", "localhost", "[::1]"]
+)
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if _public.scheme in {"http", "https"} else []
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+
+# --- the outside: the sandbox unless told otherwise -------------------------------------------------
+# None means "not said": the sandbox in development, an error with DEBUG off (nixflex/checks.py).
+SANDBOX_SAID = env.bool("SANDBOX", default=None)
+SANDBOX = DEBUG if SANDBOX_SAID is None else SANDBOX_SAID
+SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
+TWILIO_API_URL = env.str("TWILIO_API_URL", default="") or (
+    SANDBOX_URL if SANDBOX else "https://api.twilio.com"
+)
+DEEPGRAM_API_URL = env.str("DEEPGRAM_API_URL", default="") or (
+    SANDBOX_URL if SANDBOX else "https://api.deepgram.com"
+)
+ANTHROPIC_API_URL = env.str("ANTHROPIC_API_URL", default="") or (
+    SANDBOX_URL if SANDBOX else "https://api.anthropic.com"
+)
+# The sandbox takes any key; real services need real ones.
+DEEPGRAM_API_KEY = env.str("DEEPGRAM_API_KEY", default="") or ("sandbox" if SANDBOX else "")
+ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="") or ("sandbox" if SANDBOX else "")
+LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
+# Webhooks and tools may reach private addresses only where the operator says so.
+OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
+
+# --- limits -----------------------------------------------------------------------------------------
+RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
+MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)
+
+# --- services ---------------------------------------------------------------------------------------
+EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
+EMBEDDED_VALKEY = not env.str("REDIS_URL", default="")
+DATABASES = {
+    "default": {
+        **env.db_url_config(
+            embedded.database_url(DATA_DIR) if EMBEDDED_POSTGRES else env.str("DATABASE_URL")
+        ),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+REDIS_URL = embedded.redis_url(DATA_DIR) if EMBEDDED_VALKEY else env.str("REDIS_URL")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        # redis-py 8 gives sockets a 5 s read time-out, as long as the layer's own blocking read:
+        # their race closes a WebSocket every few seconds. None lets the layer wait.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+    }
+}
+CELERY_BROKER_URL = (
+    embedded.celery_broker_url(DATA_DIR) if EMBEDDED_VALKEY else env.str("REDIS_URL")
+)
+CELERY_TASK_IGNORE_RESULT = True  # outcomes live on our rows
+CELERY_TASK_ACKS_LATE = True  # a killed worker's task runs again; every task is safe to run twice
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_TIME_LIMIT = 120
+# An unacknowledged task comes back after this long; longer than any task may run.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180}
+CELERY_BEAT_SCHEDULE = {
+    "heartbeat": {"task": "nixflex.tasks.heartbeat", "schedule": 10.0},
+    "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
+}
+
+# --- Django -----------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "nixflex.apps.NixflexConfig",
+    "accounts",
+    "webhooks",
+    "agents",
+    "sms",
+    "calls",
+    "campaigns",
+]
+MIDDLEWARE = [
+    "accounts.requests.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "nixflex.urls"
+ASGI_APPLICATION = "nixflex.asgi.application"
+APPEND_SLASH = False  # API paths have none; a redirect would lose a POST's body
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # nothing to collect before the first page
+RECORDINGS_DIR = Path(env.str("RECORDINGS_DIR", default=str(DATA_DIR / "recordings")))
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.parsing.JSONBodyParser"],
+    "EXCEPTION_HANDLER": "accounts.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Nixflex API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+UNFOLD = {"SITE_TITLE": "Nixflex", "SITE_HEADER": "Nixflex", "SITE_SYMBOL": "call"}
