@@ -1,0 +1,406 @@
+"""Twilio's door. Nothing else in the product imports the twilio SDK (``carriers/twiml.py`` aside).
+
+Synchronous, one fresh connection a request: the SDK's asynchronous client sends a create-call up to three times
+after a 5xx, and a pooled connection that died in between makes a harmless failure look like a sent request.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from ssl import SSLCertVerificationError
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from django.conf import settings
+from twilio.base.exceptions import TwilioException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NewConnectionError,
+    SSLError,
+)
+
+from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 15.0
+TOO_MANY_REQUESTS = 20429
+CALL_IS_OVER = 21220  # "Call is not in-progress. Cannot redirect."
+NOT_FOUND = 20404
+_FIRST_CODE = 10000
+_SDK_PREFIX = re.compile(r"^Unable to \w+ record: ")
+_PAGE = 50
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Credentials of one Twilio account: ``AC…`` and its auth token."""
+
+    sid: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedNumber:
+    """A number that the account holds. The application and trunk, where set, override its webhook URLs."""
+
+    sid: str
+    phone_number: str
+    voice: bool
+    sms: bool
+    voice_application_sid: str = ""
+    sms_application_sid: str = ""
+    trunk_sid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierCall:
+    """A call as the carrier has it. ``status`` is one of Twilio's eight words; times are aware UTC."""
+
+    sid: str
+    status: str
+    to: str
+    from_: str
+    duration_s: int | None
+    created_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    answered_by: str
+
+
+class _Http(TwilioHttpClient):
+    """The SDK's transport, sent to ``TWILIO_API_URL``, with time-outs (the SDK's own default is to wait for ever)."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=True, max_retries=0)
+        self.timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)  # type: ignore[assignment]
+        if urlsplit(settings.TWILIO_API_URL).hostname in _LOOPBACK:
+            self.session.trust_env = False  # no proxy stands between us and ourselves
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        return super().request(method, here(url), *args, **kwargs)
+
+    def log_request(self, kwargs: dict[str, Any]) -> None:
+        """Nothing: the SDK would log queries, which hold phone numbers."""
+
+
+def here(url: str) -> str:
+    """Return ``url`` with every twilio.com product domain replaced by ``TWILIO_API_URL``, if that is elsewhere."""
+    base, asked = urlsplit(settings.TWILIO_API_URL), urlsplit(url)
+    ours = (base.hostname or "").endswith("twilio.com")
+    if ours or not (asked.hostname or "").endswith(".twilio.com"):
+        return url
+    path = base.path.rstrip("/") + asked.path
+    return urlunsplit((base.scheme, base.netloc, path, asked.query, ""))
+
+
+class _Session:
+    """One SDK client for one request, its connection closed and its failures translated.
+
+    ``creates`` says that sending the request twice would do the thing twice: then only an answer that carries the
+    carrier's own error code, or a connection that never came up, counts as "nothing happened".
+    """
+
+    def __init__(self, account: Account, *, creates: bool = False) -> None:
+        self._http = _Http()
+        self._client = Client(account.sid, account.token, http_client=self._http)
+        self._creates = creates
+
+    def __enter__(self) -> Client:
+        return self._client
+
+    def __exit__(self, _: object, failure: BaseException | None, __: object) -> None:
+        self._http.session.close()
+        if failure is None or not isinstance(failure, Exception):
+            return
+        raise _translated(failure, creates=self._creates) from failure
+
+
+def _translated(failure: Exception, *, creates: bool) -> Exception:
+    if isinstance(failure, CarrierError):
+        return failure
+    if isinstance(failure, TwilioException):
+        status = int(getattr(failure, "status", 0) or 0)
+        code = int(getattr(failure, "code", 0) or 0)
+        words = str(getattr(failure, "msg", "") or getattr(failure, "detail", "") or "")
+        words = _SDK_PREFIX.sub("", words)
+        if status == HTTPStatus.TOO_MANY_REQUESTS or code == TOO_MANY_REQUESTS:
+            return Unavailable(f"{TOO_MANY_REQUESTS}: {words}")
+        is_client_error = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
+        # Without an error code in the body (the SDK then repeats the status) a proxy may have answered.
+        if is_client_error and (code >= _FIRST_CODE or not creates):
+            return Refused(code or status, words, status)
+        return Ambiguous(f"HTTP {status}") if creates else Unavailable(f"HTTP {status}")
+    if isinstance(failure, requests.RequestException) and _was_never_sent(failure):
+        return Unavailable(type(failure).__name__)
+    if creates:
+        return Ambiguous(type(failure).__name__)
+    if isinstance(failure, (requests.RequestException, ValueError)):
+        return Unavailable(type(failure).__name__)
+    return failure
+
+
+def _was_never_sent(failure: requests.RequestException) -> bool:
+    if isinstance(failure, requests.ConnectTimeout):
+        return True
+    cause = failure.args[0] if failure.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    if isinstance(reason, SSLError):
+        return bool(reason.args) and isinstance(
+            reason.args[0], SSLCertVerificationError
+        )
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+
+
+# --- numbers ----------------------------------------------------------------------------------------
+
+
+def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
+    """Return the account's number ``phone_number`` (E.164), or None if it holds no such number.
+
+    Raises ``Refused`` (``is_wrong_credentials`` tells a wrong SID or token) and ``Unavailable``.
+    """
+    with _Session(account) as client:
+        found = client.incoming_phone_numbers.list(
+            phone_number=phone_number, limit=_PAGE
+        )
+        for number in found:
+            if number.phone_number == phone_number:  # the filter also matches parts
+                able = number.capabilities or {}
+                return OwnedNumber(
+                    sid=number.sid or "",
+                    phone_number=phone_number,
+                    voice=bool(_of(able, "voice")),
+                    sms=bool(_of(able, "sms")),
+                    voice_application_sid=number.voice_application_sid or "",
+                    sms_application_sid=number.sms_application_sid or "",
+                    trunk_sid=number.trunk_sid or "",
+                )
+    return None
+
+
+def _of(capabilities: Any, name: str) -> Any:
+    return (
+        capabilities.get(name)
+        if isinstance(capabilities, dict)
+        else getattr(capabilities, name)
+    )
+
+
+def point_number_at(
+    account: Account,
+    number_sid: str,
+    *,
+    voice_url: str,
+    status_url: str,
+    sms_url: str = "",
+) -> None:
+    """Have the carrier bring the number's calls (and texts, if ``sms_url`` is given) to these URLs, by POST.
+
+    An application or trunk on the number would override the URLs, so they are cleared.
+    """
+    texts = (
+        {"sms_url": sms_url, "sms_method": "POST", "sms_application_sid": ""}
+        if sms_url
+        else {}
+    )
+    with _Session(account) as client:
+        client.incoming_phone_numbers(number_sid).update(
+            voice_url=voice_url,
+            voice_method="POST",
+            voice_application_sid="",
+            trunk_sid="",
+            status_callback=status_url,
+            status_callback_method="POST",
+            **texts,
+        )
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+def dial(
+    account: Account,
+    *,
+    to: str,
+    from_: str,
+    voice_url: str,
+    status_url: str,
+    amd_url: str | None,
+    ring_timeout_s: int,
+    time_limit_s: int,
+) -> str:
+    """Have the carrier ring ``to`` and return its id of the call. Not idempotent: every request is a phone ringing.
+
+    Raises ``Refused`` (nothing rings, and never will), ``Unavailable`` (nothing rings; later perhaps) and
+    ``Ambiguous`` (it may be ringing: find out, never ask again).
+    """
+    detection: dict[str, Any] = (
+        {
+            "machine_detection": "Enable",
+            "async_amd": "true",  # the SDK wants the word
+            "async_amd_status_callback": amd_url,
+            "async_amd_status_callback_method": "POST",
+        }
+        if amd_url
+        else {}
+    )
+    with _Session(account, creates=True) as client:
+        call = client.calls.create(
+            to=to,
+            from_=from_,
+            url=voice_url,
+            method="POST",
+            status_callback=status_url,
+            status_callback_method="POST",
+            status_callback_event=["initiated", "ringing", "answered", "completed"],
+            timeout=ring_timeout_s,
+            time_limit=time_limit_s,
+            **detection,
+        )
+        if not call.sid:
+            raise Ambiguous("the answer names no call")
+        return call.sid
+
+
+def fetch_call(account: Account, sid: str) -> CarrierCall:
+    """Return the call as the carrier has it now (eventually consistent: callbacks are newer)."""
+    with _Session(account) as client:
+        return _seen(client.calls(sid).fetch())
+
+
+def list_calls(
+    account: Account, to: str, from_: str, since: datetime
+) -> list[CarrierCall]:
+    """Return the account's calls from ``from_`` to ``to`` that were created at or after ``since``, oldest first.
+
+    The carrier's own time filter is by start, which a queued call has not got yet.
+    """
+    with _Session(account) as client:
+        calls = [
+            _seen(call)
+            for call in client.calls.list(
+                to=to, from_=from_, limit=_PAGE, page_size=_PAGE
+            )
+        ]
+    recent = [call for call in calls if call.created_at and call.created_at >= since]
+    return sorted(recent, key=lambda call: (call.created_at, call.sid))
+
+
+def _seen(call: Any) -> CarrierCall:
+    return CarrierCall(
+        sid=call.sid or "",
+        status=str(call.status or ""),
+        to=call.to or "",
+        from_=call._from or "",
+        duration_s=int(call.duration) if call.duration else None,
+        created_at=call.date_created,
+        started_at=call.start_time,
+        ended_at=call.end_time,
+        answered_by=call.answered_by or "",
+    )
+
+
+def hang_up(account: Account, sid: str) -> None:
+    """End the call, whatever it is doing. A call that is over, or unknown, counts as ended."""
+    try:
+        with _Session(account) as client:
+            client.calls(sid).update(status="completed")
+    except Refused as refusal:
+        if refusal.code != CALL_IS_OVER and not refusal.is_not_found:
+            raise
+
+
+def redirect(account: Account, sid: str, *, twiml: str = "", url: str = "") -> None:
+    """Have a live call do something else now: ``twiml`` (at most 4,000 characters) or what ``url`` answers.
+
+    Its media stream ends. Raises ``Refused`` with 21220 if the call is over.
+    """
+    with _Session(account) as client:
+        if twiml:
+            client.calls(sid).update(twiml=twiml)
+        else:
+            client.calls(sid).update(url=url, method="POST")
+
+
+def download_recording(account: Account, url: str, path: Path) -> None:
+    """Write the recording behind a ``RecordingUrl`` to ``path`` as WAV, both channels where there are two.
+
+    The URL comes from a webhook, so credentials go only to the carrier's own host; any other is ``Refused``.
+    """
+    asked = urlsplit(url)
+    allowed = {"api.twilio.com", urlsplit(settings.TWILIO_API_URL).hostname}
+    if asked.hostname not in allowed:
+        raise Refused(NOT_FOUND, "the recording is not on the carrier's host", 404)
+    media = here(url.removesuffix(".wav").removesuffix(".mp3") + ".wav")
+    timeouts = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    try:
+        with requests.Session() as session:
+            session.auth = (account.sid, account.token)
+            for query in ({"RequestedChannels": "2"}, {}):
+                with session.get(
+                    media,
+                    params=query,
+                    stream=True,
+                    timeout=timeouts,
+                    allow_redirects=True,
+                ) as answer:
+                    if answer.status_code == HTTPStatus.BAD_REQUEST and query:
+                        continue  # recorded in one channel
+                    if answer.status_code >= 500:
+                        raise Unavailable(f"HTTP {answer.status_code}")
+                    if answer.status_code >= 400:
+                        raise Refused(
+                            answer.status_code, "no such recording", answer.status_code
+                        )
+                    with path.open("wb") as file:
+                        for chunk in answer.iter_content(1 << 16):
+                            file.write(chunk)
+                    return
+    except requests.RequestException as failure:
+        raise Unavailable(type(failure).__name__) from failure
+
+
+# --- signatures -------------------------------------------------------------------------------------
+
+
+def verify_signature(
+    token: str, url: str, params: Mapping[str, Any], signature: str
+) -> bool:
+    """Say whether Twilio, holding ``token``, signed a form POST to exactly ``url`` (query included)."""
+    if not (token and signature):
+        return False
+    return bool(RequestValidator(token).validate(url, params, signature))
+
+
+def verify_socket_signature(token: str, url: str, signature: str) -> bool:
+    """Say whether Twilio signed the handshake of a media stream whose TwiML named ``url`` (``wss://…``).
+
+    The signed form may name the default port or not; the SDK's own variant adds :80 to wss, so both are tried here.
+    """
+    if not (token and signature):
+        return False
+    asked = urlsplit(url)
+    urls = {url}
+    if asked.scheme == "wss" and asked.port is None:
+        urls.add(urlunsplit(asked._replace(netloc=f"{asked.hostname}:443")))
+    elif asked.scheme == "wss" and asked.port == 443:
+        urls.add(urlunsplit(asked._replace(netloc=asked.hostname or "")))
+    validator = RequestValidator(token)
+    return any(
+        bool(validator.validate(candidate, {}, signature)) for candidate in sorted(urls)
+    )
+
+
+# The SDK's transport logs each response's headers at INFO.
+logging.getLogger("twilio.http_client").setLevel(logging.WARNING)

@@ -1,0 +1,38 @@
+"""What we answer the carrier when it asks what to do with a call."""
+
+from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
+
+
+def connect_stream(*, media_url: str, token: str, then_url: str) -> str:
+    """Connect the call to our media socket, and come back to ``then_url`` if the socket dies before the call does.
+
+    The one-time ``token`` travels as the stream parameter ``t``: the carrier refuses a query string on the URL.
+    """
+    stream = Stream(url=media_url)
+    stream.parameter(name="t", value=token)
+    connect = Connect()
+    connect.append(stream)
+    response = VoiceResponse()
+    response.append(connect)
+    response.redirect(then_url, method="POST")
+    return str(response)
+
+
+def hang_up() -> str:
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def say_and_hang_up(words: str) -> str:
+    response = VoiceResponse()
+    response.say(words)
+    response.hangup()
+    return str(response)
+
+
+def reject_busy() -> str:
+    """A busy tone. The call is never answered, so it costs nobody anything."""
+    response = VoiceResponse()
+    response.reject(reason="busy")
+    return str(response)
