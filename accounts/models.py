@@ -23,8 +23,11 @@ class Account(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key pair ``nxf_…:nxfs_…``. The secret is verified by its SHA-256 (it has 256 bits of its own,
-    so a slow hash would add nothing) and kept encrypted, because webhooks are signed with it."""
+    """A key pair ``nxf_…:nxfs_…``.
+
+    The secret is verified by its SHA-256 (it has 256 bits of its own, so a slow hash would add
+    nothing) and kept encrypted, because webhooks are signed with it.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=100, blank=True)
@@ -57,7 +60,8 @@ class CarrierAccount(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "provider", "sid"], name="accounts_carrieraccount_one_per_sid"
+                fields=["account", "provider", "sid"],
+                name="accounts_carrieraccount_one_per_sid",
             )
         ]
 

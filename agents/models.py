@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 from accounts.ids import new_agent_id
 from accounts.models import Account, ApiKey, CarrierAccount
 
+VOICEMAIL_NEEDS_WORDS = "A voicemail can only be left with a voicemail_message to say."
+
 
 class RecordingSource(models.TextChoices):
     PROVIDER = "provider"
@@ -62,7 +64,9 @@ class Agent(models.Model):
     interruption_sensitivity = models.PositiveSmallIntegerField(default=50)
     response_eagerness = models.PositiveSmallIntegerField(default=200, help_text="ms")
     boosted_keywords = models.TextField(null=True, blank=True)  # noqa: DJ001 (null is part of the API)
-    pickup_delay = models.PositiveSmallIntegerField(default=10, help_text="seconds of ringing, inbound")
+    pickup_delay = models.PositiveSmallIntegerField(
+        default=10, help_text="seconds of ringing, inbound"
+    )
     stt_confidence = models.FloatField(null=True, blank=True)
     stt_max_silence_ms = models.PositiveIntegerField(null=True, blank=True)
     fallback_message = models.TextField(default="I am sorry, could you say that again?", blank=True)
@@ -78,7 +82,9 @@ class Agent(models.Model):
     recording_source = models.CharField(
         max_length=8, choices=RecordingSource, default=RecordingSource.PROVIDER
     )
-    amd_enabled = models.BooleanField(default=True, help_text="carrier's answering-machine detection")
+    amd_enabled = models.BooleanField(
+        default=True, help_text="carrier's answering-machine detection"
+    )
     dtmf_enabled = models.BooleanField(null=True, blank=True)
     require_booking_confirmation = models.BooleanField(default=False)
     voicemail_leave_enabled = models.BooleanField(default=False)
@@ -112,10 +118,24 @@ class Agent(models.Model):
     objects = AgentQuerySet.as_manager()
 
     class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(voicemail_leave_enabled=False)
+                | (Q(voicemail_message__isnull=False) & ~Q(voicemail_message="")),
+                name="agents_agent_voicemail_has_words",
+                violation_error_message=VOICEMAIL_NEEDS_WORDS,
+            )
+        ]
         indexes = [models.Index(fields=["account", "-created_at"], name="agents_agent_newest")]
 
     def __str__(self) -> str:
         return self.name
+
+
+class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
+    def of(self, account: Account) -> "PhoneNumberQuerySet":
+        return self.filter(account=account)
 
 
 class PhoneNumber(models.Model):
@@ -127,7 +147,11 @@ class PhoneNumber(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="phone_numbers")
     # An agent's deletion orphans its numbers: they stop routing until attached again.
     agent = models.ForeignKey(
-        Agent, on_delete=models.SET_NULL, null=True, blank=True, related_name="phone_numbers"
+        Agent,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="phone_numbers",
     )
     carrier_account = models.ForeignKey(
         CarrierAccount, on_delete=models.PROTECT, related_name="phone_numbers"
@@ -153,13 +177,24 @@ class PhoneNumber(models.Model):
     web_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
     created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
 
+    objects = PhoneNumberQuerySet.as_manager()
+
     class Meta:
+        ordering = ["-created_at", "-pk"]
         constraints = [
             # A carrier rings one place per number, so one account here can hold it.
             models.UniqueConstraint(fields=["phone_number"], name="agents_phonenumber_unique"),
             models.CheckConstraint(
                 condition=Q(phone_number__regex=r"^\+[1-9][0-9]{6,14}$"),
                 name="agents_phonenumber_e164",
+                violation_error_message="Not a number in E.164, as +447446466847.",
+            ),
+            models.CheckConstraint(
+                condition=Q(voicemail_leave_enabled=False)
+                | Q(voicemail_leave_enabled__isnull=True)
+                | (Q(voicemail_message__isnull=False) & ~Q(voicemail_message="")),
+                name="agents_phonenumber_voicemail_has_words",
+                violation_error_message=VOICEMAIL_NEEDS_WORDS,
             ),
         ]
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import environ
 
+from accounts.logs import logging_config
 from nixflex import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -67,6 +68,7 @@ OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 
 # --- limits -----------------------------------------------------------------------------------------
 RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
+API_RATE_LIMIT_PER_MINUTE = env.int("API_RATE_LIMIT_PER_MINUTE", default=300)
 MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)
 
 # --- services ---------------------------------------------------------------------------------------
@@ -82,7 +84,9 @@ DATABASES = {
     }
 }
 REDIS_URL = embedded.redis_url(DATA_DIR) if EMBEDDED_VALKEY else env.str("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
@@ -185,6 +189,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["accounts.parsing.JSONBodyParser"],
     "EXCEPTION_HANDLER": "accounts.errors.exception_handler",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.parsing.AlwaysJSON",
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.KeyRateThrottle"],
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -194,4 +200,5 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
+LOGGING = logging_config(debug=DEBUG)
 UNFOLD = {"SITE_TITLE": "Nixflex", "SITE_HEADER": "Nixflex", "SITE_SYMBOL": "call"}

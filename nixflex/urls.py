@@ -1,16 +1,28 @@
-from django.contrib import admin
-from django.urls import include, path
+from typing import Any
 
+from django.contrib import admin
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from accounts.errors import no_such_endpoint
 from nixflex import health
+
+# The API's description is for whoever can reach the server: it holds no data.
+OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
+    path("v1/openapi.json", SpectacularJSONAPIView.as_view(**OPEN), name="openapi"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi", **OPEN), name="api-docs"),
     path("v1/", include("agents.urls")),
     path("v1/", include("calls.urls")),
+    re_path(r"^v1(/|$)", no_such_endpoint),
     path("twilio/", include("calls.twilio_urls")),
     path("recordings/", include("calls.recording_urls")),
 ]
+handler400 = "accounts.errors.bad_request"
+handler403 = "accounts.errors.permission_denied"
 handler404 = "accounts.errors.not_found"
 handler500 = "accounts.errors.server_error"

@@ -1,0 +1,119 @@
+"""Bodies are JSON objects whatever their content type says; answers are JSON whatever was asked."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.http import QueryDict
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from accounts.errors import ApiError
+
+
+class JSONBodyParser(BaseParser):
+    """Read a JSON object. An empty body is ``{}``: both SDKs send a JSON content type with nothing.
+
+    Raises ApiError ``invalid_json`` (not JSON), ``invalid_body`` (not an object),
+    ``request_too_large`` (413, over ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes) or ``invalid_request``
+    (a string or number no database can hold: NUL, half a surrogate pair, infinity).
+    """
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raw = stream.read() if limit is None else stream.read(limit + 1)
+        if limit is not None and len(raw) > limit:
+            raise ApiError(
+                "request_too_large",
+                f"The body is larger than {limit} bytes.",
+                413,
+                {"limit": limit},
+            )
+        return parse_object(raw)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in ``raw``, ``{}`` for nothing; errors as of ``JSONBodyParser``."""
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise ApiError(
+            "invalid_json",
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ApiError("invalid_json", "The body is not JSON in UTF-8 that can be read.") from error
+    if not isinstance(value, dict):
+        raise ApiError("invalid_body", 'The body must be a JSON object, as {"name": "…"}.')
+    _check_storable(value, "")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _check_storable(value: Any, path: str) -> None:
+    match value:
+        case str():
+            if not _storable(value):
+                raise ApiError(
+                    "invalid_request",
+                    f"{path} holds a character that cannot be stored (NUL or a lone surrogate).",
+                    details={"field": path},
+                )
+        case float():
+            if not math.isfinite(value):
+                raise ApiError(
+                    "invalid_request",
+                    f"{path} is too large a number.",
+                    details={"field": path},
+                )
+        case dict():
+            for key, inner in value.items():
+                if not _storable(key):
+                    raise ApiError("invalid_request", "A field name cannot be stored.")
+                _check_storable(inner, f"{path}.{key}" if path else key)
+        case list():
+            for index, inner in enumerate(value):
+                _check_storable(inner, f"{path}.{index}")
+
+
+def _storable(text: str) -> bool:
+    if text.isascii():
+        return "\0" not in text
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def body(request: Request) -> dict[str, Any]:
+    """Return the request's JSON object; ``{}`` when there was no body, of whatever content type."""
+    # DRF makes an empty body of a form content type a QueryDict, which serializers read as a form.
+    return {} if isinstance(request.data, QueryDict) else request.data
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """No ``Accept`` header turns an answer into a 406: the view's first renderer answers."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
+        return parsers[0]
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Sequence[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type or "application/json"

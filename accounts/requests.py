@@ -1,0 +1,53 @@
+"""Every answer carries an id that its log lines carry too."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+import structlog
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+
+class RequestIdMiddleware:
+    """Give every response, errors included, ``x-request-id: req_<16 hex>``, and the same as
+    ``x-railway-request-id``, which the official SDK reads. Log lines have it as ``request_id``.
+
+    Also passes on the rate limit that ``accounts.throttling`` noted on the request.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self._acall(request)
+        request_id = f"req_{secrets.token_hex(8)}"
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+        assert isinstance(response, HttpResponseBase)
+        return _with_headers(response, request, request_id)
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        request_id = f"req_{secrets.token_hex(8)}"
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+            assert not isinstance(response, HttpResponseBase)
+            return _with_headers(await response, request, request_id)
+
+
+def _with_headers(
+    response: HttpResponseBase, request: HttpRequest, request_id: str
+) -> HttpResponseBase:
+    response["x-request-id"] = response["x-railway-request-id"] = request_id
+    for name, value in getattr(request, "rate_limit_headers", {}).items():
+        response[name] = value
+    return response
