@@ -5,7 +5,15 @@ import os
 import sys
 
 # Commands that touch no service start at once, also where none can run.
-WITHOUT_SERVICES = {"help", "version", "--help", "--version", "check", "collectstatic", "makemessages"}
+WITHOUT_SERVICES = {
+    "help",
+    "version",
+    "--help",
+    "--version",
+    "check",
+    "collectstatic",
+    "makemessages",
+}
 
 
 def main() -> None:
@@ -15,13 +23,17 @@ def main() -> None:
 
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     if command not in WITHOUT_SERVICES:
-        from nixflex import embedded
+        from nixflex import checks, embedded
 
-        embedded.ensure(
-            settings.DATA_DIR,
-            postgres=settings.EMBEDDED_POSTGRES,
-            valkey=settings.EMBEDDED_VALKEY,
-        )
+        checks.stop_if_unusable()
+        try:
+            embedded.ensure(
+                settings.DATA_DIR,
+                postgres=settings.EMBEDDED_POSTGRES,
+                valkey=settings.EMBEDDED_VALKEY,
+            )
+        except embedded.EmbeddedError as error:
+            raise SystemExit(str(error)) from None
     execute_from_command_line(sys.argv)
 
 

@@ -8,6 +8,10 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
+from nixflex import checks
+
+checks.stop_if_unusable()
+
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path
 

@@ -7,14 +7,12 @@ Defaults are those of a safe server: without ``.env`` nothing is in debug mode a
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import environ
-
 from accounts.logs import logging_config
-from nixflex import embedded
+from nixflex import embedded, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+env = environment.read(BASE_DIR / ".env")
+ENVIRONMENT_PROBLEMS = env.problems  # nixflex/checks.py refuses to start while there are any
 
 # --- what this process is -------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
@@ -29,7 +27,7 @@ PORT = env.int("PORT", default=8000)
 MEDIA_PORT = env.int("MEDIA_PORT", default=PORT + 1)
 SANDBOX_PORT = env.int("SANDBOX_PORT", default=PORT + 2)
 # Our address as others reach it; never derived from a request (a proxy may rewrite that).
-PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+PUBLIC_URL = env.address("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}")
 _public = urlsplit(PUBLIC_URL)
 PUBLIC_IS_LOOPBACK = (_public.hostname or "") in {"127.0.0.1", "localhost", "::1"}
 MEDIA_URL = env.str(
@@ -76,7 +74,7 @@ EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 EMBEDDED_VALKEY = not env.str("REDIS_URL", default="")
 DATABASES = {
     "default": {
-        **env.db_url_config(
+        **env.database(
             embedded.database_url(DATA_DIR) if EMBEDDED_POSTGRES else env.str("DATABASE_URL")
         ),
         "CONN_MAX_AGE": 60,
@@ -169,6 +167,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+AXES_VERBOSE = False  # no greeting in the log of every command
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

@@ -6,7 +6,7 @@ This package needs neither Django nor settings, so it can run before both.
 """
 
 from .places import EmbeddedError, celery_broker_url, database_url, redis_url
-from .users import ensure, release
+from .users import ensure, release, take_slot
 
 __all__ = [
     "EmbeddedError",
@@ -15,4 +15,5 @@ __all__ = [
     "ensure",
     "redis_url",
     "release",
+    "take_slot",
 ]

@@ -48,7 +48,7 @@ def main(name: str, data_dir: str, durable: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        server = servers.SERVERS[name](places, durable=durable)
+        server = servers.make(name, places, durable=durable)
         server.prepare()
         guard(server, files)
     except EmbeddedError as error:
@@ -57,12 +57,12 @@ def main(name: str, data_dir: str, durable: bool) -> None:
         files.state.unlink(missing_ok=True)
 
 
-def guard(server: servers.Postgres | servers.Valkey, files: Files) -> None:
+def guard(server: servers.Server, files: Files) -> None:
     """Keep the server running while anybody uses it."""
     short_lives = 0
     while short_lives < SHORT_LIVES:
         with files.log.open("ab") as log:
-            process = servers.start(server, server.places, log)
+            process = servers.start(server, log)
         born = time.monotonic()
         try:
             if _watch(server, process, files, born):
@@ -76,7 +76,7 @@ def guard(server: servers.Postgres | servers.Valkey, files: Files) -> None:
 
 
 def _watch(
-    server: servers.Postgres | servers.Valkey,
+    server: servers.Server,
     process: subprocess.Popen[bytes],
     files: Files,
     born: float,

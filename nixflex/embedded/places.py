@@ -58,7 +58,7 @@ def find(data_dir: Path | str) -> Places:
 
 
 def database_url(data_dir: Path | str) -> str:
-    """The address of the embedded PostgreSQL's database ``nixflex``, for libpq or django-environ."""
+    """The address of the embedded database ``nixflex``, for libpq or django-environ."""
     return f"postgres://nixflex@/nixflex?host={quote(str(find(data_dir).run), safe='')}"
 
 

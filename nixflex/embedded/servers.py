@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from . import binaries
 from .places import POSTGRES_SOCKET, VALKEY_SOCKET, EmbeddedError, Places
@@ -21,7 +21,17 @@ PR_SET_PDEATHSIG = 1
 class Server(Protocol):
     """One embedded server. ``durable`` keeps what was acknowledged through a power cut."""
 
-    stop_signals: tuple[tuple[signal.Signals, float], ...]
+    places: Places
+
+    @property
+    def stop_signals(self) -> tuple[tuple[signal.Signals, float], ...]:
+        """How to stop it: signals and the seconds each gets, gentle ones first."""
+        ...
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        ...
 
     def prepare(self) -> None:
         """Make data folder and database if they are not there; repair what a kill left."""
@@ -45,6 +55,7 @@ class Postgres:
         self.places = places
         self.durable = durable
         self.data = places.home / "postgres"
+        self.socket = places.run / POSTGRES_SOCKET
         self.bin = binaries.postgres(places)
 
     def prepare(self) -> None:
@@ -155,6 +166,7 @@ class Valkey:
             "unixsocket": str(self.socket),
             "unixsocketperm": "700",
             "dir": str(self.data),
+            "databases": "512",
             "save": "",
             "appendonly": "yes" if self.durable else "no",
             "maxmemory-policy": "noeviction",
@@ -177,14 +189,17 @@ class Valkey:
             return False
 
 
-SERVERS: dict[str, type[Postgres] | type[Valkey]] = {"postgres": Postgres, "valkey": Valkey}
+def make(name: str, places: Places, *, durable: bool) -> Server:
+    """Return the server called ``postgres`` or ``valkey``."""
+    kinds: dict[str, type[Postgres] | type[Valkey]] = {"postgres": Postgres, "valkey": Valkey}
+    return kinds[name](places, durable=durable)
 
 
-def start(server: Server, places: Places, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def start(server: Server, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the server as its user. On Linux it stops when the calling thread dies, however."""
+    places = server.places
     make_private(places.run, places)
-    for name in (POSTGRES_SOCKET,) if isinstance(server, Postgres) else (VALKEY_SOCKET,):
-        (places.run / name).unlink(missing_ok=True)
+    server.socket.unlink(missing_ok=True)
     death_signal, _ = server.stop_signals[0]
     parent = os.getpid()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -195,14 +210,14 @@ def start(server: Server, places: Places, log: IO[bytes]) -> subprocess.Popen[by
             if os.getppid() != parent:
                 os._exit(1)
 
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         server.command(),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
         cwd="/",
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509
+        preexec_fn=die_with_parent,
         **_as_user(places),
     )
 
@@ -241,7 +256,7 @@ def _make_private_folder(folder: Path, places: Places) -> None:
     folder.chmod(0o700)
 
 
-def _as_user(places: Places) -> dict[str, object]:
+def _as_user(places: Places) -> dict[str, Any]:
     # Nothing of our environment: it may hold keys, and the servers need none of it.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     if places.own_user:
@@ -256,7 +271,7 @@ def _as_user(places: Places) -> dict[str, object]:
 
 def _output(command: list[str], places: Places, stdin: str = "") -> str:
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command,
             input=stdin,
             stdout=subprocess.PIPE,
@@ -264,7 +279,7 @@ def _output(command: list[str], places: Places, stdin: str = "") -> str:
             text=True,
             cwd="/",
             timeout=120,
-            **_as_user(places),  # type: ignore[call-overload]
+            **_as_user(places),
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedError(f"{command[0]} does not run as user {places.uid}: {error}") from error
@@ -281,14 +296,14 @@ def _first_number(path: Path) -> int:
 
 
 def _runs_in(pid: int, data: Path) -> bool:
-    """Whether process ``pid`` lives and is a PostgreSQL of this data folder (its working folder)."""
+    """Whether process ``pid`` lives and is a PostgreSQL of this data folder."""
     try:
         return Path(f"/proc/{pid}/cwd").readlink() == data
     except OSError:
         pass
     if sys.platform == "linux":
         return False
-    found = subprocess.run(  # noqa: S603
+    found = subprocess.run(
         ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return str(data) in found.stdout

@@ -16,8 +16,11 @@ from .places import EmbeddedError
 START_SECONDS = 60.0
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
+SLOTS = 512
+
 # What this process holds until it exits: file descriptors by (folder, server).
 _using: dict[tuple[Path, str], int] = {}
+_slots: list[int] = []
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,20 @@ def release(data_dir: Path | str) -> None:
             time.sleep(0.02)
 
 
+def take_slot(data_dir: Path | str) -> int:
+    """Return the lowest number from 0 to 511 that no living process took; ours until we exit.
+
+    Valkey has as many databases, so processes beside each other (test runs) get one each.
+    """
+    data = places.find(data_dir).data_dir
+    data.mkdir(parents=True, exist_ok=True)
+    for slot in range(SLOTS):
+        if (lock := try_lock(data / f"slot-{slot}.lock", fcntl.LOCK_EX)) is not None:
+            _slots.append(lock)
+            return slot
+    raise EmbeddedError(f"All {SLOTS} slots in {data} are taken by running processes.")
+
+
 def try_lock(path: Path, kind: int) -> int | None:
     """Lock the file without waiting; return the descriptor that holds the lock, or None."""
     descriptor = _open(path)
@@ -149,7 +166,7 @@ def _spawn(files: Files, *, durable: bool) -> None:
     if files.log.exists() and files.log.stat().st_size > 5_000_000:
         files.log.rename(files.log.with_suffix(".log.old"))
     with files.log.open("ab") as log:
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             [
                 *(sys.executable, "-m", "nixflex.embedded.guardian"),
                 *(files.name, str(files.data_dir), "durable" if durable else "fast"),

@@ -1,0 +1,58 @@
+"""Is this process alive, and can the whole do its work? For load balancers and for ``make run``."""
+
+from collections.abc import Callable
+
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from nixflex.celery import app
+from nixflex.tasks import HEARTBEAT_KEY
+
+TIMEOUT_SECONDS = 3.0
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 while this process answers at all. Touches no database."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when database, broker and beat work, else 503; the body has a word on each part."""
+    parts = {name: _word_on(check) for name, check in PARTS.items()}
+    ready = all(word == "ok" for word in parts.values())
+    return JsonResponse(
+        {"status": "ok" if ready else "unavailable", **parts}, status=200 if ready else 503
+    )
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "ok"
+
+
+def _broker() -> str:
+    with app.connection_for_write(connect_timeout=TIMEOUT_SECONDS) as broker:
+        broker.ensure_connection(max_retries=1, timeout=TIMEOUT_SECONDS)
+    return "ok"
+
+
+def _beat() -> str:
+    if cache.get(HEARTBEAT_KEY) is None:
+        return "no heartbeat: are beat and a worker running?"
+    return "ok"
+
+
+PARTS: dict[str, Callable[[], str]] = {"database": _database, "broker": _broker, "beat": _beat}
+
+
+def _word_on(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except Exception as error:
+        # The name only: a driver's message may hold an address or a password.
+        return f"failed: {type(error).__name__}"
