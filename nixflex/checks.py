@@ -88,10 +88,10 @@ def _addresses() -> Iterator[tuple[int, str, str]]:
         yield 21, f"PUBLIC_URL={public!r} is not https, which DEBUG off asks for.", example
     elif urlsplit(public).path or urlsplit(public).query:
         yield 22, f"PUBLIC_URL={public!r} has a path: it must be a host of its own.", example
-    if not _is_url(settings.MEDIA_URL, "ws", "wss"):
+    if not _is_url(settings.MEDIA_STREAM_URL, "ws", "wss"):
         yield (
             23,
-            f"MEDIA_URL={settings.MEDIA_URL!r} is not a WebSocket address.",
+            f"MEDIA_URL={settings.MEDIA_STREAM_URL!r} is not a WebSocket address.",
             "Leave it empty, or write e.g. wss://calls.example.com/media/twilio/",
         )
     for name in SERVICES:

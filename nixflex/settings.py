@@ -30,7 +30,8 @@ SANDBOX_PORT = env.int("SANDBOX_PORT", default=PORT + 2)
 PUBLIC_URL = env.address("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}")
 _public = urlsplit(PUBLIC_URL)
 PUBLIC_IS_LOOPBACK = (_public.hostname or "") in {"127.0.0.1", "localhost", "::1"}
-MEDIA_URL = env.str(
+# Not called MEDIA_URL: to Django that is a folder of uploads, and it puts a slash before ws://.
+MEDIA_STREAM_URL = env.str(
     "MEDIA_URL",
     default=f"ws://{_public.hostname}:{MEDIA_PORT}/media/twilio/"
     if PUBLIC_IS_LOOPBACK
