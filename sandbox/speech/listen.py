@@ -1,0 +1,308 @@
+"""``/v1/listen``: Deepgram's live transcription protocol (Nova) in front of a real recogniser."""
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from . import audio
+from .door import SIMULATION, Query, admit, bad, fault, uuid_of
+from .recogniser import Ear, Heard, SpeechStarted, UtteranceEnded
+
+IDLE_S = 10.0
+"""Without audio or a message for this long Deepgram closes the socket (NET-0001)."""
+
+_NAMES = """nova-3 nova-3-general nova-3-medical nova-2 nova-2-general nova-2-meeting nova-2-finance
+    nova-2-conversationalai nova-2-voicemail nova-2-video nova-2-medical nova-2-drivethru
+    nova-2-automotive nova-2-phonecall nova nova-general nova-phonecall nova-medical enhanced
+    enhanced-general enhanced-meeting enhanced-phonecall enhanced-finance base meeting phonecall
+    finance conversationalai voicemail video"""
+MODELS = frozenset(_NAMES.split())
+_SWITCHES = """interim_results vad_events punctuate smart_format numerals profanity_filter
+    multichannel diarize dictation detect_entities mip_opt_out"""
+_FLAGS = frozenset(_SWITCHES.split())
+_VALUES = """model encoding sample_rate channels endpointing utterance_end_ms language language_hint
+    keyterm keywords redact replace search diarize_model tag extra callback callback_method
+    version"""
+_KNOWN = _FLAGS | frozenset(_VALUES.split())
+_CODECS = "linear16 linear32 flac alaw mulaw amr-nb amr-wb opus ogg-opus speex g729"
+_DEEPGRAM_ENCODINGS = frozenset(_CODECS.split())
+_DECODABLE = frozenset({"mulaw", "alaw", "linear16"})
+_LANGUAGE = re.compile(r"multi|[a-z]{2}(-[A-Z]{2}|-419|-Latn|-Hans|-Hant)?")
+_KEYTERM_TOKENS = 500
+
+
+@dataclass
+class Audio:
+    """How the client's bytes become 8 kHz floats."""
+
+    encoding: str
+    rate: int
+    channels: int = 1
+
+    @classmethod
+    def of(cls, query: Query) -> "Audio":
+        encoding = query.choice("encoding", _DEEPGRAM_ENCODINGS, "")
+        if encoding not in _DECODABLE:
+            raise bad(f"the sandbox decodes mulaw, alaw and linear16, not {encoding}.")
+        rate = int(query.number("sample_rate", 8000, 48000, 0))
+        if not rate or rate % audio.RATE:
+            raise bad("sample_rate must be given: 8000, 16000, 24000, 32000 or 48000.")
+        return cls(encoding, rate, int(query.number("channels", 1, 2, 1)))
+
+    def floats(self, data: bytes) -> audio.Floats:
+        sound = audio.decode(data, self.encoding)
+        if self.channels > 1:
+            frames = len(sound) // self.channels * self.channels
+            sound = sound[:frames].reshape(-1, self.channels).mean(axis=1)
+        return audio.resample(sound, self.rate, audio.RATE)
+
+
+@dataclass
+class Options:
+    """What the client asked of ``/v1/listen``."""
+
+    model: str
+    audio: Audio
+    interims: bool
+    endpointing_ms: int | None
+    utterance_end_ms: int | None
+    vad_events: bool
+    formatted: bool
+    keyterms: list[str]
+
+    @classmethod
+    def of(cls, request: web.Request) -> "Options":
+        """Read and check the query; raise the 400 that Deepgram answers at the upgrade."""
+        query = Query(request, _KNOWN)
+        flags = {name: query.flag(name) for name in _FLAGS}
+        model = query.text("model", "base")
+        if model not in MODELS or not _LANGUAGE.fullmatch(query.text("language", "en")):
+            raise bad("No such model/language/tier combination found.")
+        nova_3 = model.startswith("nova-3")
+        keyterms = query.all("keyterm")
+        if keyterms and not nova_3:
+            raise bad("Keyterm Prompting is only available on nova-3; use keywords instead.")
+        if query.all("keywords") and nova_3:
+            raise bad("Keywords are not supported on nova-3; use keyterm instead.")
+        if too_many(keyterms):
+            raise bad("Keyterm limit exceeded. The maximum number of tokens is 500.")
+        endpointing: int | None = None
+        if query.text("endpointing") != "false":
+            endpointing = int(query.number("endpointing", 0, 60_000, 10))
+        utterance_end: int | None = None
+        if query.text("utterance_end_ms"):
+            utterance_end = int(query.number("utterance_end_ms", 1000, 5000, 0))
+            if not flags["interim_results"]:
+                raise bad("utterance_end_ms requires interim_results=true.")
+        sound = Audio.of(query)
+        if flags["multichannel"] and sound.channels > 1:
+            raise bad("the sandbox mixes channels down; it has no multichannel mode.")
+        return cls(
+            model,
+            sound,
+            flags["interim_results"],
+            endpointing,
+            utterance_end,
+            flags["vad_events"],
+            flags["punctuate"] or flags["smart_format"],
+            keyterms,
+        )
+
+
+def too_many(keyterms: list[str]) -> bool:
+    """More key terms than Deepgram takes (500 tokens; here a token is four letters)."""
+    return sum(-(-len(term) // 4) for term in keyterms) > _KEYTERM_TOKENS
+
+
+def plain(text: str) -> str:
+    """Return ``text`` as Deepgram writes it without formatting: lower case, no punctuation."""
+    return " ".join(re.sub(r"[^\w'’\s-]|(?<!\w)-|-(?!\w)", " ", text.lower()).split())
+
+
+class _Session:
+    """One socket: audio and control in, results out."""
+
+    def __init__(self, ws: web.WebSocketResponse, options: Options, request_id: str) -> None:
+        self.ws, self.options, self.request_id = ws, options, request_id
+        self.last_input = time.monotonic()
+        self.digest = hashlib.sha256()
+        self.created = datetime.now(UTC)
+        self.final_end = 0.0
+        self.ear = Ear(
+            endpointing_ms=options.endpointing_ms,
+            utterance_end_ms=options.utterance_end_ms,
+            interims=options.interims,
+        )
+
+    async def run(self) -> None:
+        speaker = asyncio.create_task(self._report(), name="listen-report")
+        watch = asyncio.create_task(self._watch(), name="listen-watch")
+        try:
+            async for message in self.ws:
+                self.last_input = time.monotonic()
+                if message.type is WSMsgType.BINARY and message.data:
+                    self.digest.update(message.data)
+                    self.ear.feed_floats(self.options.audio.floats(message.data))
+                elif message.type is WSMsgType.BINARY or not await self._control(message.data):
+                    self.ear.close()
+                    await speaker
+                    await self._finish()
+                    break
+        finally:
+            speaker.cancel()
+            watch.cancel()
+            await asyncio.gather(speaker, watch, return_exceptions=True)
+            await self.ear.aclose()
+
+    async def _control(self, text: str) -> bool:
+        """Obey a client message; False when it was CloseStream."""
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+        except (ValueError, TypeError, KeyError):
+            kind = None
+        match kind:
+            case "KeepAlive":
+                pass
+            case "Finalize":
+                self.ear.flush()
+            case "CloseStream":
+                return False
+            case "Configure":
+                await self._configure(message)
+            case _:
+                await self.ws.send_json(
+                    {
+                        "type": "Error",
+                        "variant": "SchemaError",
+                        "description": "Could not deserialize last text message.",
+                        "message": text[:500],
+                    }
+                )
+        return True
+
+    async def _configure(self, message: dict[str, Any]) -> None:
+        keyterms, answer = message.get("keyterms"), {"request_id": self.request_id}
+        if keyterms is None:
+            await self.ws.send_json({"type": "ConfigureSuccess", **answer})
+        elif not self.options.model.startswith("nova-3"):
+            code = "CONFIGURE_KEYTERMS_NOT_SUPPORTED"
+            text = "Only nova-3 models take key terms during a stream."
+            await self.ws.send_json(
+                {"type": "ConfigureFailure", "code": code, "description": text, **answer}
+            )
+        elif too_many(keyterms):
+            code, text = "CONFIGURE_KEYTERM_LIMIT_EXCEEDED", "More than 500 tokens of key terms."
+            await self.ws.send_json(
+                {"type": "ConfigureFailure", "code": code, "description": text, **answer}
+            )
+        else:
+            self.options.keyterms = keyterms
+            await self.ws.send_json({"type": "ConfigureSuccess", "keyterms": keyterms, **answer})
+
+    async def _report(self) -> None:
+        async for event in self.ear:
+            if fault("silent"):
+                continue
+            if delay := fault("slow_s"):
+                await asyncio.sleep(delay)
+            match event:
+                case SpeechStarted(at) if self.options.vad_events:
+                    await self.ws.send_json(
+                        {"type": "SpeechStarted", "channel": [0, 1], "timestamp": round(at, 3)}
+                    )
+                case UtteranceEnded(end):
+                    await self.ws.send_json(
+                        {"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": round(end, 3)}
+                    )
+                case Heard() if event.final or self.options.interims:
+                    await self.ws.send_json(self._results(event))
+
+    def _results(self, heard: Heard) -> dict[str, Any]:
+        """Deepgram's finals tile the stream: each message starts where the last final ended."""
+        start, formatted = self.final_end, self.options.formatted
+        if heard.final:
+            self.final_end = heard.end
+        confidence = 0.98 if heard.final else 0.9  # the recogniser gives none
+        words = []
+        for word in heard.words:
+            entry: dict[str, Any] = {
+                "word": plain(word.text) or word.text,
+                "start": word.start,
+                "end": word.end,
+                "confidence": confidence,
+            }
+            words.append(entry | {"punctuated_word": word.text} if formatted else entry)
+        alternative = {
+            "transcript": heard.text if formatted else plain(heard.text),
+            "confidence": confidence if heard.text else 0.0,
+            "words": words,
+        }
+        model = self.options.model
+        return {
+            "type": "Results",
+            "channel_index": [0, 1],
+            "duration": round(heard.end - start, 3),
+            "start": round(start, 3),
+            "is_final": heard.final,
+            "speech_final": heard.final and heard.ended,
+            "channel": {"alternatives": [alternative]},
+            "metadata": {
+                "request_id": self.request_id,
+                "model_info": {"name": model, "version": "sandbox", "arch": "moonshine-tiny"},
+                "model_uuid": uuid_of(model),
+            },
+            "from_finalize": heard.flushed,
+        }
+
+    async def _finish(self) -> None:
+        await self.ws.send_json(
+            {
+                "type": "Metadata",
+                "transaction_key": "deprecated",
+                "request_id": self.request_id,
+                "sha256": self.digest.hexdigest(),
+                "created": self.created.isoformat().replace("+00:00", "Z"),
+                "duration": round(self.ear.now, 3),
+                "channels": self.options.audio.channels,
+            }
+        )
+        await self.ws.close(code=1000)
+
+    async def _watch(self) -> None:
+        """Close the socket of a silent client, or when a test asked for it."""
+        opened = time.monotonic()
+        while True:
+            due = self.last_input + IDLE_S
+            reason = b"NET-0001: no audio or text message within the timeout window"
+            if (limit := fault("close_after_s")) is not None and opened + limit < due:
+                due, reason = opened + limit, b"closed by an injected fault"
+            if (left := due - time.monotonic()) <= 0:
+                await self.ws.close(code=1011, message=reason)
+                return
+            await asyncio.sleep(left)
+
+
+async def listen(request: web.Request) -> web.WebSocketResponse:
+    """Serve one live transcription."""
+    admit(request)
+    options = Options.of(request)
+    request_id = str(uuid.uuid4())
+    ws = web.WebSocketResponse()
+    ws.headers.update({"dg-request-id": request_id, **SIMULATION})
+    await ws.prepare(request)
+    await _Session(ws, options, request_id).run()
+    return ws
+
+
+def routes() -> list[web.RouteDef]:
+    """Routes for the sandbox's one aiohttp application."""
+    return [web.get("/v1/listen", listen)]
