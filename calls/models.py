@@ -1,11 +1,13 @@
 """One phone conversation, from intent to after-care."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from accounts.ids import new_call_id
 from accounts.models import Account
@@ -18,6 +20,21 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def unfinished(self) -> "CallQuerySet":
         return self.exclude(status__in=Call.TERMINAL)
+
+    def waiting(self, now: datetime) -> "CallQuerySet":
+        """Calls to dial that nobody is dialling, and that may be dialled at ``now``."""
+        return (
+            self.filter(status=Call.Status.QUEUED, direction=Call.Direction.OUTBOUND)
+            .filter(Q(dial_after__isnull=True) | Q(dial_after__lte=now))
+            .exclude(Exists(DialAttempt.objects.open().filter(call=OuterRef("pk"))))
+        )
+
+    def occupying(self) -> "CallQuerySet":
+        """Calls that hold a line: everything unfinished but the calls still waiting to be dialled."""
+        return self.unfinished().filter(
+            ~Q(status=Call.Status.QUEUED)
+            | Exists(DialAttempt.objects.open().filter(call=OuterRef("pk")))
+        )
 
 
 class Call(models.Model):
@@ -83,7 +100,9 @@ class Call(models.Model):
     # A call outlives its agent and number: the public ids stay beside the keys.
     agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="calls")
     agent_public_id = models.CharField(max_length=32, blank=True)
-    number = models.ForeignKey(PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls")
+    number = models.ForeignKey(
+        PhoneNumber, on_delete=models.SET_NULL, null=True, related_name="calls"
+    )
     direction = models.CharField(max_length=8, choices=Direction)
     from_number = models.CharField(max_length=64)
     to_number = models.CharField(max_length=64)
@@ -104,6 +123,10 @@ class Call(models.Model):
     error_code = models.IntegerField(null=True, blank=True, help_text="the carrier's")
     error_message = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # After an attempt that reached nobody at the carrier; null: at once.
+    dial_after = models.DateTimeField(null=True, blank=True)
+    # When the sweep last asked the carrier about it.
+    carrier_checked_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     duration_ms = models.PositiveIntegerField(default=0, help_text="connected time")
@@ -183,6 +206,12 @@ class Call(models.Model):
         return settings.RECORDINGS_DIR / self.recording_file if self.recording_file else None
 
 
+class DialAttemptQuerySet(models.QuerySet["DialAttempt"]):
+    def open(self) -> "DialAttemptQuerySet":
+        """Attempts by which a phone rings, may ring or did ring: no second one may be made."""
+        return self.filter(status__in=DialAttempt.OPEN)
+
+
 class DialAttempt(models.Model):
     """One create-call request to the carrier, committed before it is sent (DESIGN decision 4).
 
@@ -201,6 +230,7 @@ class DialAttempt(models.Model):
         Status.PENDING: frozenset({Status.ACCEPTED, Status.REFUSED, Status.UNKNOWN}),
         Status.UNKNOWN: frozenset({Status.ACCEPTED, Status.LOST}),
     }
+    OPEN: ClassVar[frozenset[str]] = frozenset({Status.PENDING, Status.UNKNOWN, Status.ACCEPTED})
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveSmallIntegerField(default=1)
@@ -213,7 +243,17 @@ class DialAttempt(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 
+    objects = DialAttemptQuerySet.as_manager()
+
     class Meta:
+        indexes = [
+            # The sweep looks for the few whose outcome is not known yet.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(status__in=["pending", "unknown"]),
+                name="calls_dialattempt_unsettled",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["call", "number"], name="calls_dialattempt_numbered"),
             models.UniqueConstraint(
@@ -273,12 +313,19 @@ class CallEvent(models.Model):
     """Something that happened to a call, as it happened; never changed afterwards."""
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=40)
     data = models.JSONField(default=dict, blank=True)
+    # Who writes events twice (the media process, after a lost answer) gives each a key of its own.
+    key = models.CharField(max_length=40, blank=True)
 
     class Meta:
         ordering = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["call", "key"], condition=~Q(key=""), name="calls_callevent_one_per_key"
+            )
+        ]
         indexes = [models.Index(fields=["call", "at"], name="calls_callevent_in_order")]
 
     def __str__(self) -> str:

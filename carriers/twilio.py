@@ -156,9 +156,7 @@ def _was_never_sent(failure: requests.RequestException) -> bool:
     cause = failure.args[0] if failure.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(reason, SSLError):
-        return bool(reason.args) and isinstance(
-            reason.args[0], SSLCertVerificationError
-        )
+        return bool(reason.args) and isinstance(reason.args[0], SSLCertVerificationError)
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
@@ -171,9 +169,7 @@ def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
     Raises ``Refused`` (``is_wrong_credentials`` tells a wrong SID or token) and ``Unavailable``.
     """
     with _Session(account) as client:
-        found = client.incoming_phone_numbers.list(
-            phone_number=phone_number, limit=_PAGE
-        )
+        found = client.incoming_phone_numbers.list(phone_number=phone_number, limit=_PAGE)
         for number in found:
             if number.phone_number == phone_number:  # the filter also matches parts
                 able = number.capabilities or {}
@@ -190,11 +186,7 @@ def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
 
 
 def _of(capabilities: Any, name: str) -> Any:
-    return (
-        capabilities.get(name)
-        if isinstance(capabilities, dict)
-        else getattr(capabilities, name)
-    )
+    return capabilities.get(name) if isinstance(capabilities, dict) else getattr(capabilities, name)
 
 
 def point_number_at(
@@ -209,11 +201,7 @@ def point_number_at(
 
     An application or trunk on the number would override the URLs, so they are cleared.
     """
-    texts = (
-        {"sms_url": sms_url, "sms_method": "POST", "sms_application_sid": ""}
-        if sms_url
-        else {}
-    )
+    texts = {"sms_url": sms_url, "sms_method": "POST", "sms_application_sid": ""} if sms_url else {}
     with _Session(account) as client:
         client.incoming_phone_numbers(number_sid).update(
             voice_url=voice_url,
@@ -279,9 +267,7 @@ def fetch_call(account: Account, sid: str) -> CarrierCall:
         return _seen(client.calls(sid).fetch())
 
 
-def list_calls(
-    account: Account, to: str, from_: str, since: datetime
-) -> list[CarrierCall]:
+def list_calls(account: Account, to: str, from_: str, since: datetime) -> list[CarrierCall]:
     """Return the account's calls from ``from_`` to ``to`` that were created at or after ``since``, oldest first.
 
     The carrier's own time filter is by start, which a queued call has not got yet.
@@ -289,9 +275,7 @@ def list_calls(
     with _Session(account) as client:
         calls = [
             _seen(call)
-            for call in client.calls.list(
-                to=to, from_=from_, limit=_PAGE, page_size=_PAGE
-            )
+            for call in client.calls.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
         ]
     recent = [call for call in calls if call.created_at and call.created_at >= since]
     return sorted(recent, key=lambda call: (call.created_at, call.sid))
@@ -360,9 +344,7 @@ def download_recording(account: Account, url: str, path: Path) -> None:
                     if answer.status_code >= 500:
                         raise Unavailable(f"HTTP {answer.status_code}")
                     if answer.status_code >= 400:
-                        raise Refused(
-                            answer.status_code, "no such recording", answer.status_code
-                        )
+                        raise Refused(answer.status_code, "no such recording", answer.status_code)
                     with path.open("wb") as file:
                         for chunk in answer.iter_content(1 << 16):
                             file.write(chunk)
@@ -374,9 +356,7 @@ def download_recording(account: Account, url: str, path: Path) -> None:
 # --- signatures -------------------------------------------------------------------------------------
 
 
-def verify_signature(
-    token: str, url: str, params: Mapping[str, Any], signature: str
-) -> bool:
+def verify_signature(token: str, url: str, params: Mapping[str, Any], signature: str) -> bool:
     """Say whether Twilio, holding ``token``, signed a form POST to exactly ``url`` (query included)."""
     if not (token and signature):
         return False
@@ -397,9 +377,7 @@ def verify_socket_signature(token: str, url: str, signature: str) -> bool:
     elif asked.scheme == "wss" and asked.port == 443:
         urls.add(urlunsplit(asked._replace(netloc=asked.hostname or "")))
     validator = RequestValidator(token)
-    return any(
-        bool(validator.validate(candidate, {}, signature)) for candidate in sorted(urls)
-    )
+    return any(bool(validator.validate(candidate, {}, signature)) for candidate in sorted(urls))
 
 
 # The SDK's transport logs each response's headers at INFO.

@@ -69,6 +69,10 @@ OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
 API_RATE_LIMIT_PER_MINUTE = env.int("API_RATE_LIMIT_PER_MINUTE", default=300)
 MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)
+# Lines that outbound calls leave free for people who call us.
+INBOUND_RESERVED_CALLS = env.int("INBOUND_RESERVED_CALLS", default=0)
+# A dial whose outcome the carrier does not show by then has failed; it is never sent again.
+DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
 
 # --- services ---------------------------------------------------------------------------------------
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")

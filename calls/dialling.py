@@ -1,0 +1,243 @@
+"""Dial once. The carrier's create-call is not idempotent, so an attempt is committed before it is sent, and one whose
+answer did not arrive is settled by what the carrier does next, never by sending it again (DESIGN decision 4)."""
+
+import logging
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from calls import refusals
+from calls.admission import admit_next
+from calls.models import Call, DialAttempt
+from calls.services import move_call, record
+from carriers import twilio
+from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
+
+logger = logging.getLogger(__name__)
+
+# A dialling process that has not written the outcome after this long has died on the way.
+PENDING_AT_MOST = timedelta(seconds=60)
+# A call that an unanswered request made was made within this time of it.
+ANSWER_AT_MOST = timedelta(seconds=30)
+# The carrier's clock and ours differ a little, and its times have whole seconds.
+CLOCK_SKEW = timedelta(seconds=5)
+# Pauses after attempts that did not reach the carrier; after the last, the call has failed.
+PAUSES_S = (10, 20, 40, 80, 160)
+# The engine says goodbye at max_call_duration_seconds; the carrier cuts the line if it did not.
+TIME_LIMIT_MARGIN_S = 60
+
+
+def carrier_account_of(call: Call) -> twilio.Account | None:
+    """Return the credentials of the call's number, or None if the number was removed."""
+    if call.number is None:
+        return None
+    carrier = call.number.carrier_account
+    return twilio.Account(sid=carrier.sid, token=carrier.auth_token)
+
+
+def dial_next() -> int | None:
+    """Dial the longest-waiting call that may start; return its key, or None if there was none.
+
+    Safe to run any number of times at once: each run takes another call.
+    """
+    attempt = admit_next()
+    if attempt is None:
+        return None
+    _send(attempt)
+    return attempt.call_id
+
+
+def _send(attempt: DialAttempt) -> None:
+    call = Call.objects.select_related("agent", "number__carrier_account").get(pk=attempt.call_id)
+    account = carrier_account_of(call)
+    if account is None or call.agent is None:
+        _refuse(attempt.pk, None, refusals.NO_NUMBER)
+        return
+    try:
+        sid = twilio.dial(
+            account,
+            to=call.to_number,
+            from_=call.from_number,
+            voice_url=_callback("voice", attempt.token),
+            status_url=_callback("status", attempt.token),
+            amd_url=_callback("amd", attempt.token) if call.agent.amd_enabled else None,
+            ring_timeout_s=settings.RING_TIMEOUT_SECONDS,
+            time_limit_s=call.agent.max_call_duration_seconds + TIME_LIMIT_MARGIN_S,
+        )
+    except Refused as refusal:
+        _refuse(attempt.pk, refusal.code, refusals.in_words(refusal.code, refusal.message))
+    except Unavailable:
+        _try_again_later(attempt.pk)
+    except Ambiguous as doubt:
+        doubt_outcome(attempt.pk, str(doubt))
+    else:
+        accept(attempt.pk, sid)
+        if Call.objects.filter(pk=call.pk, status__in=Call.TERMINAL).exists():
+            _hang_up_quietly(account, sid)  # it was called off while the carrier was asked
+
+
+def _hang_up_quietly(account: twilio.Account, sid: str) -> None:
+    try:
+        twilio.hang_up(account, sid)
+    except CarrierError as failure:
+        logger.warning("cannot hang up %s: %s", sid, type(failure).__name__)
+
+
+def _callback(what: str, token: str) -> str:
+    return f"{settings.PUBLIC_URL}/twilio/{what}/?a={token}"
+
+
+def _locked(attempt_pk: int) -> tuple[Call, DialAttempt]:
+    """Lock call and attempt, in the order in which everybody does."""
+    call_pk = DialAttempt.objects.values_list("call_id", flat=True).get(pk=attempt_pk)
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    return call, DialAttempt.objects.select_for_update().get(pk=attempt_pk)
+
+
+def _settle(
+    attempt: DialAttempt, status: str, *, sid: str = "", code: int | None = None, words: str = ""
+) -> bool:
+    if status not in DialAttempt.NEXT.get(attempt.status, ()):
+        return False
+    attempt.status = status
+    attempt.carrier_sid = sid
+    attempt.error_code = code
+    attempt.error_message = words
+    if status != DialAttempt.Status.UNKNOWN:
+        attempt.settled_at = timezone.now()
+    attempt.save(
+        update_fields=["status", "carrier_sid", "error_code", "error_message", "settled_at"]
+    )
+    return True
+
+
+@transaction.atomic
+def accept(attempt_pk: int, sid: str) -> bool:
+    """Bind the carrier's call ``sid`` to the attempt: by its answer, a callback with the token, or the carrier's list.
+
+    Returns whether ``sid`` is this attempt's call. False: the attempt was given up, or has another call; whoever is
+    on that line must be hung up on, not talked to.
+    """
+    call, attempt = _locked(attempt_pk)
+    if attempt.status == DialAttempt.Status.ACCEPTED:
+        return attempt.carrier_sid == sid
+    if Call.objects.filter(carrier_sid=sid).exclude(pk=call.pk).exists():
+        return False
+    if not _settle(attempt, DialAttempt.Status.ACCEPTED, sid=sid):
+        return False
+    call.carrier_sid = sid
+    call.save(update_fields=["carrier_sid"])
+    record(call, "accepted", attempt=attempt.number)
+    move_call(call.pk, Call.Status.INITIATED)
+    return True
+
+
+@transaction.atomic
+def _refuse(attempt_pk: int, code: int | None, words: str) -> None:
+    call, attempt = _locked(attempt_pk)
+    if _settle(attempt, DialAttempt.Status.REFUSED, code=code, words=words):
+        record(call, "refused", attempt=attempt.number, code=code)
+        move_call(call.pk, Call.Status.FAILED, error_code=code, error_message=words)
+
+
+@transaction.atomic
+def _try_again_later(attempt_pk: int) -> None:
+    call, attempt = _locked(attempt_pk)
+    if not _settle(attempt, DialAttempt.Status.REFUSED, words="The carrier could not be reached."):
+        return
+    record(call, "unreachable", attempt=attempt.number)
+    if attempt.number > len(PAUSES_S):
+        move_call(call.pk, Call.Status.FAILED, error_message=refusals.UNREACHABLE)
+        return
+    call.dial_after = timezone.now() + timedelta(seconds=PAUSES_S[attempt.number - 1])
+    call.save(update_fields=["dial_after"])
+
+
+@transaction.atomic
+def doubt_outcome(attempt_pk: int, why: str) -> None:
+    """Note that nobody knows whether the attempt rings a phone. ``why`` must hold no number."""
+    call, attempt = _locked(attempt_pk)
+    if _settle(attempt, DialAttempt.Status.UNKNOWN, words=why):
+        record(call, "unknown", attempt=attempt.number, why=why)
+
+
+@transaction.atomic
+def _give_up(attempt_pk: int) -> None:
+    call, attempt = _locked(attempt_pk)
+    if _settle(attempt, DialAttempt.Status.LOST, words=refusals.LOST):
+        record(call, "lost", attempt=attempt.number)
+        move_call(call.pk, Call.Status.FAILED, error_message=refusals.LOST)
+
+
+# --- settling what is not known ---------------------------------------------------------------------
+
+
+def reconcile(now: datetime | None = None) -> None:
+    """Settle the attempts whose outcome is not known, as far as the carrier's list of calls tells."""
+    now = now or timezone.now()
+    overdue = DialAttempt.objects.filter(
+        status=DialAttempt.Status.PENDING, created_at__lt=now - PENDING_AT_MOST
+    )
+    for pk in overdue.values_list("pk", flat=True):
+        doubt_outcome(pk, "the dialling process died on the way")
+    unknown = (
+        DialAttempt.objects.filter(status=DialAttempt.Status.UNKNOWN)
+        .select_related("call__number__carrier_account")
+        .order_by("call__from_number", "call__to_number", "created_at", "pk")
+    )
+    for _, pair in groupby(unknown, key=lambda a: (a.call.from_number, a.call.to_number)):
+        _reconcile_pair(list(pair), now)
+
+
+def _reconcile_pair(attempts: list[DialAttempt], now: datetime) -> None:
+    """Attempts from one number to another, oldest first: the carrier's list cannot tell their calls apart."""
+    first = attempts[0]
+    account = carrier_account_of(first.call)
+    try:
+        seen = (
+            twilio.list_calls(
+                account,
+                to=first.call.to_number,
+                from_=first.call.from_number,
+                since=first.created_at - CLOCK_SKEW,
+            )
+            if account
+            else []
+        )
+    except CarrierError as failure:
+        # Not asked is not absent: nothing is given up while the carrier does not answer.
+        logger.warning("cannot list calls to settle %d attempts: %s", len(attempts), type(failure))
+        return
+    if _is_pending(first.call):
+        return  # one of the calls listed may be that one's
+    last = attempts[-1].created_at + ANSWER_AT_MOST
+    bound = set(
+        Call.objects.filter(carrier_sid__in=[call.sid for call in seen]).values_list(
+            "carrier_sid", flat=True
+        )
+    )
+    unclaimed = [
+        call
+        for call in seen
+        if call.sid not in bound and call.created_at and call.created_at <= last
+    ]
+    if len(unclaimed) == len(attempts):
+        for attempt, found in zip(attempts, unclaimed, strict=True):
+            accept(attempt.pk, found.sid)
+        return
+    settle_by = now - timedelta(seconds=settings.DIAL_SETTLE_SECONDS)
+    for attempt in attempts:
+        if attempt.created_at < settle_by:
+            _give_up(attempt.pk)
+
+
+def _is_pending(call: Call) -> bool:
+    """Whether a request from the same number to the same number is on its way right now."""
+    return DialAttempt.objects.filter(
+        status=DialAttempt.Status.PENDING,
+        call__from_number=call.from_number,
+        call__to_number=call.to_number,
+    ).exists()

@@ -1,0 +1,13 @@
+"""Wake a worker. The row is committed before the nudge goes, and the sweep finds rows whose nudge was lost."""
+
+from celery import current_app
+
+
+def dial_next() -> None:
+    """Have a worker dial the longest-waiting call that may start."""
+    current_app.send_task("calls.tasks.dial")
+
+
+def after_call(call_pk: int) -> None:
+    """Have a worker do what follows a call that is over."""
+    current_app.send_task("calls.tasks.after_call", args=[call_pk])

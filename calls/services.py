@@ -1,0 +1,238 @@
+"""A call's life: placed, moved along ``Call.NEXT``, ended once. Nothing else writes a call's status."""
+
+import logging
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Avg
+from django.utils import timezone
+
+from accounts.models import Account
+from agents.models import Agent, PhoneNumber
+from calls import nudges
+from calls.models import Call, CallEvent
+from calls.signals import call_ended
+
+logger = logging.getLogger(__name__)
+
+_MINUTE = Decimal(60_000)
+_CENT = Decimal("0.01")
+_MACHINES = ("machine", "fax")
+
+
+def record(call: Call, kind: str, **data: Any) -> None:
+    """Write down that something happened to ``call``, in the caller's transaction."""
+    CallEvent.objects.create(call=call, kind=kind, data=data)
+
+
+@transaction.atomic
+def place_call(
+    account: Account,
+    *,
+    agent: Agent,
+    number: PhoneNumber,
+    to_number: str,
+    prompt: str = "",
+    variables: dict[str, str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    campaign_id: str = "",
+    voicemail_message: str | None = None,
+    voicemail_action: str = "",
+) -> Call:
+    """Record an outbound call and have a worker dial it once the row is committed.
+
+    The caller has checked that ``agent`` and ``number`` are the account's and may call; ``to_number`` is E.164.
+    """
+    call = Call.objects.create(
+        account=account,
+        agent=agent,
+        agent_public_id=agent.agent_id,
+        number=number,
+        direction=Call.Direction.OUTBOUND,
+        from_number=number.phone_number,
+        to_number=to_number,
+        prompt=prompt,
+        variables=variables or {},
+        metadata=metadata or {},
+        campaign_id=campaign_id,
+        voicemail_message=voicemail_message,
+        voicemail_action=voicemail_action,
+    )
+    record(call, "queued")
+    transaction.on_commit(nudges.dial_next, robust=True)
+    return call
+
+
+@transaction.atomic
+def move_call(
+    call_pk: int,
+    status: str,
+    *,
+    at: datetime | None = None,
+    duration_s: int | None = None,
+    error_code: int | None = None,
+    error_message: str = "",
+) -> bool:
+    """Move a call to ``status``; return whether anything changed.
+
+    The carrier repeats its callbacks and delivers them out of order, so a move that ``Call.NEXT`` does not allow
+    is old news, not an error. ``at`` is when it happened (default now); ``duration_s`` is the connected time as the
+    carrier counts it, with an ending.
+    """
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    if status not in Call.NEXT.get(call.status, ()):
+        return False
+    if status in Call.TERMINAL:
+        _end(call, status, at, duration_s, error_code, error_message)
+        return True
+    call.status = status
+    changed = ["status"]
+    if status == Call.Status.IN_PROGRESS and call.answered_at is None:
+        call.answered_at = at or timezone.now()
+        changed.append("answered_at")
+    call.save(update_fields=changed)
+    record(call, status)
+    return True
+
+
+def end_call(
+    call_pk: int,
+    status: str,
+    *,
+    at: datetime | None = None,
+    duration_s: int | None = None,
+    error_code: int | None = None,
+    error_message: str = "",
+) -> bool:
+    """End a call, once: its reason, connected time and minutes are settled and its line is free.
+
+    Returns False if it is over already. The reason is what the engine meant (``intend_end``), else what ``status``
+    (one of ``Call.TERMINAL``) and the direction say.
+    """
+    if status not in Call.TERMINAL:
+        raise ValueError(f"{status} is no ending")
+    return move_call(
+        call_pk,
+        status,
+        at=at,
+        duration_s=duration_s,
+        error_code=error_code,
+        error_message=error_message,
+    )
+
+
+def _end(
+    call: Call,
+    status: str,
+    at: datetime | None,
+    duration_s: int | None,
+    error_code: int | None,
+    error_message: str,
+) -> None:
+    # The carrier's clock counts whole seconds and may be a little behind ours.
+    call.ended_at = max(at or timezone.now(), call.created_at)
+    call.status = status
+    call.ended_reason = call.intended_reason or _derived_reason(call, status)
+    call.error_code = error_code
+    call.error_message = error_message
+    if duration_s is not None:
+        # The same whether or not, and in which order, the other callbacks came.
+        connected = timedelta(seconds=duration_s)
+        call.answered_at = call.ended_at - connected if duration_s else None
+    else:
+        connected = call.ended_at - call.answered_at if call.answered_at else timedelta()
+    call.duration_ms = max(0, round(connected / timedelta(milliseconds=1)))
+    if call.ended_reason == Call.EndedReason.VOICEMAIL_DETECTED and not call.voicemail_detected:
+        call.voicemail_detected = True
+        call.voicemail_detection_method = "llm_transcript"
+    call.charged_minutes = (
+        Decimal(0)
+        if call.voicemail_detected
+        else (Decimal(call.duration_ms) / _MINUTE).quantize(_CENT)
+    )
+    call.avg_latency_ms = average_latency_ms(call)
+    call.save(
+        update_fields=[
+            "ended_at",
+            "status",
+            "ended_reason",
+            "error_code",
+            "error_message",
+            "answered_at",
+            "duration_ms",
+            "charged_minutes",
+            "voicemail_detected",
+            "voicemail_detection_method",
+            "avg_latency_ms",
+        ]
+    )
+    record(call, "ended", status=status, reason=call.ended_reason)
+    transaction.on_commit(partial(_announce_end, call.pk), robust=True)
+    transaction.on_commit(partial(nudges.after_call, call.pk), robust=True)
+    transaction.on_commit(nudges.dial_next, robust=True)  # its line is free
+
+
+def _announce_end(call_pk: int) -> None:
+    for receiver, result in call_ended.send_robust(Call, call_pk=call_pk):
+        if isinstance(result, Exception):
+            logger.error("call_ended receiver %s failed", receiver, exc_info=result)
+
+
+def _derived_reason(call: Call, status: str) -> str:
+    """Spec 6.2: who hung up where the call was connected, else the carrier's word."""
+    if call.direction == Call.Direction.INBOUND:
+        failed = status == Call.Status.FAILED
+        return Call.EndedReason.FAILED if failed else Call.EndedReason.CALLER_HANGUP
+    if status == Call.Status.COMPLETED:
+        return Call.EndedReason.CALLEE_HANGUP
+    return Call.EndedReason(status)
+
+
+def average_latency_ms(call: Call) -> int | None:
+    """Return the mean answer latency of the call's committed turns, or None if nothing was answered."""
+    mean = call.turns.aggregate(mean=Avg("latency_ms"))["mean"]
+    return None if mean is None else round(mean)
+
+
+@transaction.atomic
+def intend_end(call_pk: int, reason: str) -> bool:
+    """Commit why the call is about to be ended, before anybody hangs up. The first intention stays.
+
+    Returns False if there was one already, or the call is over.
+    """
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    if call.is_over or call.intended_reason:
+        return False
+    call.intended_reason = Call.EndedReason(reason)
+    call.save(update_fields=["intended_reason"])
+    record(call, "ending", reason=call.intended_reason)
+    return True
+
+
+@transaction.atomic
+def note_answered_by(call_pk: int, answered_by: str) -> bool:
+    """Store the carrier's answering-machine verdict; return whether it is news of a call that is not over.
+
+    A verdict may come after the call: it is kept on record then, and changes nothing about the ending.
+    """
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    if call.amd_result:
+        return False
+    call.amd_result = answered_by[:24]
+    changed = ["amd_result"]
+    if answered_by.startswith(_MACHINES) and not call.is_over and not call.voicemail_detected:
+        call.voicemail_detected = True
+        call.voicemail_detection_method = "twilio_amd"
+        changed += ["voicemail_detected", "voicemail_detection_method"]
+    call.save(update_fields=changed)
+    record(call, "amd", answered_by=call.amd_result)
+    return not call.is_over
+
+
+def note_latency(call_pk: int) -> None:
+    """Bring the call's average answer latency up to date with its committed turns."""
+    call = Call.objects.get(pk=call_pk)
+    Call.objects.filter(pk=call_pk).update(avg_latency_ms=average_latency_ms(call))

@@ -1,0 +1,103 @@
+"""What the carrier did not tell us is asked, so that no line stays taken and no call stays open for ever."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from calls import refusals
+from calls.dialling import TIME_LIMIT_MARGIN_S, carrier_account_of
+from calls.models import Call
+from calls.services import end_call, move_call
+from carriers import twilio
+from carriers.errors import CarrierError, Refused
+
+logger = logging.getLogger(__name__)
+
+QUIET = timedelta(seconds=60)
+# A sweep asks about this many calls, the longest unasked first; the next one goes on.
+AT_MOST = 20
+NUDGES_AT_MOST = 50
+# Beyond the longest a call can last, by when the carrier's own time limit has cut it.
+LEASE_MARGIN = timedelta(minutes=10)
+
+# The carrier's words for a call, as ours.
+STATUS: dict[str, str] = {
+    "queued": Call.Status.INITIATED,
+    "initiated": Call.Status.INITIATED,
+    "ringing": Call.Status.RINGING,
+    "in-progress": Call.Status.IN_PROGRESS,
+    "completed": Call.Status.COMPLETED,
+    "busy": Call.Status.BUSY,
+    "no-answer": Call.Status.NO_ANSWER,
+    "failed": Call.Status.FAILED,
+    "canceled": Call.Status.CANCELED,
+}
+
+
+def check_stale_calls(now: datetime | None = None) -> int:
+    """Ask the carrier about unfinished calls that were quiet for a minute, and move them; return how many it was."""
+    now = now or timezone.now()
+    quiet_since = now - QUIET
+    stale = (
+        Call.objects.unfinished()
+        .exclude(carrier_sid="")
+        .filter(created_at__lt=quiet_since)
+        .filter(Q(carrier_checked_at=None) | Q(carrier_checked_at__lt=quiet_since))
+        .filter(Q(media_seen_at=None) | Q(media_seen_at__lt=quiet_since))
+        .select_related("agent", "number__carrier_account")
+        .order_by("carrier_checked_at", "pk")[:AT_MOST]
+    )
+    checked = 0
+    for call in stale:
+        # Taken by one sweep, where two run at once.
+        mine = Call.objects.filter(pk=call.pk, carrier_checked_at=call.carrier_checked_at)
+        if mine.update(carrier_checked_at=now):
+            _check(call, now)
+            checked += 1
+    return checked
+
+
+def _check(call: Call, now: datetime) -> None:
+    account = carrier_account_of(call)
+    try:
+        if account is None:
+            _end_if_over_lease(call, now)
+            return
+        seen = twilio.fetch_call(account, call.carrier_sid)
+        status = STATUS.get(seen.status)
+        if status is None:
+            logger.warning("the carrier calls %s %r", call.call_id, seen.status)
+            return
+        if status in Call.TERMINAL:
+            end_call(call.pk, status, at=seen.ended_at, duration_s=seen.duration_s)
+            return
+        move_call(call.pk, status, at=seen.started_at)
+        if call.intended_reason or now > _lease_ends(call):
+            twilio.hang_up(account, call.carrier_sid)  # whoever meant to did not get to it
+    except Refused as refusal:
+        if refusal.is_not_found:
+            end_call(call.pk, Call.Status.FAILED, at=now, error_message=refusals.NO_TRACE)
+        else:
+            _end_if_over_lease(call, now)
+    except CarrierError:
+        _end_if_over_lease(call, now)
+
+
+def _lease_ends(call: Call) -> datetime:
+    attempt = call.attempts.order_by("-number").first()
+    longest_s = call.agent.max_call_duration_seconds if call.agent else 0
+    limit = timedelta(seconds=settings.RING_TIMEOUT_SECONDS + longest_s + TIME_LIMIT_MARGIN_S)
+    return (attempt.created_at if attempt else call.created_at) + limit + LEASE_MARGIN
+
+
+def _end_if_over_lease(call: Call, now: datetime) -> None:
+    if now > _lease_ends(call):
+        end_call(call.pk, Call.Status.FAILED, at=now, error_message=refusals.NO_NEWS)
+
+
+def calls_to_nudge(now: datetime | None = None) -> int:
+    """Return how many workers to wake for calls that wait to be dialled."""
+    return min(Call.objects.waiting(now or timezone.now()).count(), NUDGES_AT_MOST)

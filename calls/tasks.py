@@ -1,0 +1,26 @@
+"""Background work on calls. Every task may run twice, at once, or be lost: the rows say what is left to do."""
+
+from celery import shared_task
+
+from calls import dialling, nudges, services, sweeping
+
+
+@shared_task
+def dial() -> None:
+    """Dial the longest-waiting call that may start."""
+    dialling.dial_next()
+
+
+@shared_task
+def sweep() -> None:
+    """Find what lost news left behind: doubtful dials, calls that ended unheard, calls still waiting."""
+    dialling.reconcile()
+    sweeping.check_stale_calls()
+    for _ in range(sweeping.calls_to_nudge()):
+        nudges.dial_next()
+
+
+@shared_task
+def after_call(call_pk: int) -> None:
+    """Complete the record of a call that is over with what its last turns told."""
+    services.note_latency(call_pk)
