@@ -1,7 +1,9 @@
-"""May a call start now? One answer for everybody: lines are counted from live rows, never incremented.
+"""May a call start now? One answer for everybody: lines are counted from live rows, never
+incremented.
 
-The counting and the row that takes the line are one transaction under one lock, so two workers cannot both take
-the last line. The lock is held for a few queries, never while the carrier is asked.
+The counting and the row that takes the line are one transaction under one lock, so two workers
+cannot both take the last line. The lock is held for a few queries, never while the carrier is
+asked.
 """
 
 import secrets
@@ -32,11 +34,12 @@ def _free_lines() -> int:
 
 @transaction.atomic
 def admit_next(now: datetime | None = None) -> DialAttempt | None:
-    """Take a line for the longest-waiting call that may start, and return the attempt to dial it by.
+    """Take a line for the longest-waiting call that may start, and return the attempt to dial it
+    by.
 
-    The attempt is committed as ``pending`` with a token of its own before anybody asks the carrier. None: nobody
-    waits, or no line is free. An account at its own limit does not hold up the others. Some lines
-    (``INBOUND_RESERVED_CALLS``) are kept for people who call us.
+    The attempt is committed as ``pending`` with a token of its own before anybody asks the carrier.
+    None: nobody waits, or no line is free. An account at its own limit does not hold up the others.
+    Some lines (``INBOUND_RESERVED_CALLS``) are kept for people who call us.
     """
     _lock()
     if _free_lines() <= settings.INBOUND_RESERVED_CALLS:
@@ -66,9 +69,11 @@ def admit_next(now: datetime | None = None) -> DialAttempt | None:
 
 @transaction.atomic
 def admit_inbound(number: PhoneNumber, *, carrier_sid: str, from_number: str) -> Call | None:
-    """Return the call that rings in on ``number``, its row made if it is new; None if no line is free.
+    """Return the call that rings in on ``number``, its row made if it is new; None if no line is
+    free.
 
-    Safe to ask any number of times with the same ``carrier_sid``. A call turned away leaves no row (spec 6.1).
+    Safe to ask any number of times with the same ``carrier_sid``. A call turned away leaves no row
+    (spec 6.1).
     """
     _lock()
     known = Call.objects.filter(carrier_sid=carrier_sid).first()

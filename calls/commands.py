@@ -1,7 +1,7 @@
 """How anybody tells a live call something: news to the media processes, over the channel layer.
 
-Every media process listens on the group ``media`` and routes by call; whoever does not have the call ignores it.
-News may be lost; what must happen is also in the database.
+Every media process listens on the group ``media`` and routes by call; whoever does not have the
+call ignores it. News may be lost; what must happen is also in the database.
 """
 
 import logging
@@ -18,7 +18,8 @@ GROUP = "media"
 
 
 def send_command(call: Call, kind: str, **data: Any) -> bool:
-    """Send ``{"type": "call.command", "call_id", "kind", **data}`` to the media processes; say whether it went out.
+    """Send ``{"type": "call.command", "call_id", "kind", **data}`` to the media processes; say
+    whether it went out.
 
     ``kind`` is ``hang_up`` (``reason``) or ``amd`` (``answered_by``); ``data`` must be JSON.
     """

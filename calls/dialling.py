@@ -1,5 +1,6 @@
-"""Dial once. The carrier's create-call is not idempotent, so an attempt is committed before it is sent, and one whose
-answer did not arrive is settled by what the carrier does next, never by sending it again (DESIGN decision 4)."""
+"""Dial once. The carrier's create-call is not idempotent, so an attempt is committed before it is
+sent, and one whose answer did not arrive is settled by what the carrier does next, never by sending
+it again (DESIGN decision 4)."""
 
 import logging
 from datetime import datetime, timedelta
@@ -116,10 +117,11 @@ def _settle(
 
 @transaction.atomic
 def accept(attempt_pk: int, sid: str) -> bool:
-    """Bind the carrier's call ``sid`` to the attempt: by its answer, a callback with the token, or the carrier's list.
+    """Bind the carrier's call ``sid`` to the attempt: by its answer, a callback with the token, or
+    the carrier's list.
 
-    Returns whether ``sid`` is this attempt's call. False: the attempt was given up, or has another call; whoever is
-    on that line must be hung up on, not talked to.
+    Returns whether ``sid`` is this attempt's call. False: the attempt was given up, or has another
+    call; whoever is on that line must be hung up on, not talked to.
     """
     call, attempt = _locked(attempt_pk)
     if attempt.status == DialAttempt.Status.ACCEPTED:
@@ -172,11 +174,11 @@ def _give_up(attempt_pk: int) -> None:
         move_call(call.pk, Call.Status.FAILED, error_message=refusals.LOST)
 
 
-# --- settling what is not known ---------------------------------------------------------------------
+# --- settling what is not known -----------------------------------------------------------------
 
 
 def reconcile(now: datetime | None = None) -> None:
-    """Settle the attempts whose outcome is not known, as far as the carrier's list of calls tells."""
+    """Settle the attempts whose outcome is not known, as far as the carrier's list tells."""
     now = now or timezone.now()
     overdue = DialAttempt.objects.filter(
         status=DialAttempt.Status.PENDING, created_at__lt=now - PENDING_AT_MOST
@@ -193,7 +195,8 @@ def reconcile(now: datetime | None = None) -> None:
 
 
 def _reconcile_pair(attempts: list[DialAttempt], now: datetime) -> None:
-    """Attempts from one number to another, oldest first: the carrier's list cannot tell their calls apart."""
+    """Attempts from one number to another, oldest first: the carrier's list cannot tell their calls
+    apart."""
     first = attempts[0]
     account = carrier_account_of(first.call)
     try:

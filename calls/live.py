@@ -1,7 +1,8 @@
-"""What the live engine knows of a call, and what it may say about it: the seam between ``calls`` and ``media``.
+"""What the live engine knows of a call, and what it may say about it: the seam between ``calls``
+and ``media``.
 
-Everything is read once, when a media socket opens, and written in a thread beside the audio. Each function is
-synchronous, opens and closes its own database connection use, and is safe to run twice.
+Everything is read once, when a media socket opens, and written in a thread beside the audio. Each
+function is synchronous, opens and closes its own database connection use, and is safe to run twice.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ class SpokenTurn:
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """A call as its media session needs it: the settings it started with, and nothing that needs a query."""
+    """A call as its media session needs it: the settings it started with, and nothing that needs a
+    query."""
 
     pk: int
     call_id: str

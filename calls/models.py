@@ -30,7 +30,7 @@ class CallQuerySet(models.QuerySet["Call"]):
         )
 
     def occupying(self) -> "CallQuerySet":
-        """Calls that hold a line: everything unfinished but the calls still waiting to be dialled."""
+        """Calls that hold a line: all that are unfinished but those waiting to be dialled."""
         return self.unfinished().filter(
             ~Q(status=Call.Status.QUEUED)
             | Exists(DialAttempt.objects.open().filter(call=OuterRef("pk")))
@@ -40,8 +40,8 @@ class CallQuerySet(models.QuerySet["Call"]):
 class Call(models.Model):
     """One phone conversation, from the request to dial until the line is free.
 
-    queued → initiated → ringing → in-progress → completed, and from each of them to an ending.
-    The carrier repeats and reorders its callbacks, so a step that ``NEXT`` does not allow is old news.
+    queued → initiated → ringing → in-progress → completed, and from each of them to an ending. The
+    carrier repeats and reorders its callbacks, so a step that ``NEXT`` does not allow is old news.
     """
 
     class Direction(models.TextChoices):
@@ -215,8 +215,9 @@ class DialAttemptQuerySet(models.QuerySet["DialAttempt"]):
 class DialAttempt(models.Model):
     """One create-call request to the carrier, committed before it is sent (DESIGN decision 4).
 
-    pending → accepted | refused | unknown; unknown → accepted | lost. The carrier's create-call is not
-    idempotent: a request whose answer did not arrive is ``unknown`` and is never simply sent again.
+    pending → accepted | refused | unknown; unknown → accepted | lost. The carrier's create-call is
+    not idempotent: a request whose answer did not arrive is ``unknown`` and is never simply sent
+    again.
     """
 
     class Status(models.TextChoices):

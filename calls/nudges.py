@@ -1,4 +1,5 @@
-"""Wake a worker. The row is committed before the nudge goes, and the sweep finds rows whose nudge was lost."""
+"""Wake a worker. The row is committed before the nudge goes, and the sweep finds rows whose nudge
+was lost."""
 
 from celery import current_app
 

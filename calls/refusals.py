@@ -3,26 +3,28 @@
 _WORDS = {
     10001: "The Twilio account is not active. Check it in the Twilio console.",
     10004: "The Twilio account has reached its limit of calls at the same time.",
-    20003: "Twilio does not accept the account SID and auth token of the number. Import the number again with valid ones.",
+    20003: "Twilio does not accept the number's SID and auth token. Import it again with valid ones.",
     20404: "Twilio does not know this account or number any more. Import the number again.",
-    21205: "Twilio does not accept the webhook address. PUBLIC_URL must be an address that Twilio can reach.",
+    21205: "Twilio does not accept our address. PUBLIC_URL must be one that Twilio can reach.",
     21210: "The number called from is not verified for, or does not belong to, the Twilio account.",
     21211: "The number called is not a valid telephone number.",
     21212: "The number called from is not valid for calls.",
     21214: "The number called cannot be reached.",
-    21215: "The Twilio account may not call this country. Allow it under Voice geographic permissions.",
+    21215: "The Twilio account may not call this country. Allow it in its geographic permissions.",
     21216: "Twilio does not allow calls to this number.",
     21217: "The number called is not a valid telephone number.",
-    21219: "A Twilio trial account may call verified numbers only. Verify the number or upgrade the account.",
+    21219: "A Twilio trial account calls verified numbers only. Verify the number or upgrade.",
     21262: "Twilio could not report on voicemail detection.",
     13224: "The number called is not valid or not supported.",
     13225: "Twilio does not allow calls to this number.",
     13226: "The number called has a country code that Twilio does not serve.",
-    13227: "The Twilio account may not call this country. Allow it under Voice geographic permissions.",
+    13227: "The Twilio account may not call this country. Allow it in its geographic permissions.",
     13247: "The number called from is not valid as a caller ID.",
 }
 
-LOST = "The carrier did not say whether it placed the call, and there is no trace of it. It was not tried again."
+LOST = (
+    "The carrier never said whether it placed the call, and shows no trace of it. Not tried again."
+)
 UNREACHABLE = "The carrier could not be reached, several times. Nobody was called."
 NO_NUMBER = "The number to call from was removed before the call was placed. Nobody was called."
 NO_TRACE = "The carrier no longer knows this call."
@@ -30,7 +32,8 @@ NO_NEWS = "The carrier did not say how this call ended."
 
 
 def in_words(code: int, carriers_words: str) -> str:
-    """Return what went wrong and what to do, with the carrier's code; its own words where we have none."""
+    """Return what went wrong and what to do, with the carrier's code; its own words where we have
+    none."""
     words = (
         _WORDS.get(code) or f"The carrier refused the call: {carriers_words or 'no reason given'}"
     )

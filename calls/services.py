@@ -1,4 +1,5 @@
-"""A call's life: placed, moved along ``Call.NEXT``, ended once. Nothing else writes a call's status."""
+"""A call's life: placed, moved along ``Call.NEXT``, ended once. Nothing else writes a call's
+status."""
 
 import logging
 from datetime import datetime, timedelta
@@ -44,7 +45,8 @@ def place_call(
 ) -> Call:
     """Record an outbound call and have a worker dial it once the row is committed.
 
-    The caller has checked that ``agent`` and ``number`` are the account's and may call; ``to_number`` is E.164.
+    The caller has checked that ``agent`` and ``number`` are the account's and may call;
+    ``to_number`` is E.164.
     """
     call = Call.objects.create(
         account=account,
@@ -78,9 +80,9 @@ def move_call(
 ) -> bool:
     """Move a call to ``status``; return whether anything changed.
 
-    The carrier repeats its callbacks and delivers them out of order, so a move that ``Call.NEXT`` does not allow
-    is old news, not an error. ``at`` is when it happened (default now); ``duration_s`` is the connected time as the
-    carrier counts it, with an ending.
+    The carrier repeats its callbacks and delivers them out of order, so a move that ``Call.NEXT``
+    does not allow is old news, not an error. ``at`` is when it happened (default now);
+    ``duration_s`` is the connected time as the carrier counts it, with an ending.
     """
     call = Call.objects.select_for_update().get(pk=call_pk)
     if status not in Call.NEXT.get(call.status, ()):
@@ -109,8 +111,8 @@ def end_call(
 ) -> bool:
     """End a call, once: its reason, connected time and minutes are settled and its line is free.
 
-    Returns False if it is over already. The reason is what the engine meant (``intend_end``), else what ``status``
-    (one of ``Call.TERMINAL``) and the direction say.
+    Returns False if it is over already. The reason is what the engine meant (``intend_end``), else
+    what ``status`` (one of ``Call.TERMINAL``) and the direction say.
     """
     if status not in Call.TERMINAL:
         raise ValueError(f"{status} is no ending")
@@ -192,7 +194,8 @@ def _derived_reason(call: Call, status: str) -> str:
 
 
 def average_latency_ms(call: Call) -> int | None:
-    """Return the mean answer latency of the call's committed turns, or None if nothing was answered."""
+    """Return the mean answer latency of the call's committed turns, or None if nothing was
+    answered."""
     mean = call.turns.aggregate(mean=Avg("latency_ms"))["mean"]
     return None if mean is None else round(mean)
 
@@ -214,9 +217,11 @@ def intend_end(call_pk: int, reason: str) -> bool:
 
 @transaction.atomic
 def note_answered_by(call_pk: int, answered_by: str) -> bool:
-    """Store the carrier's answering-machine verdict; return whether it is news of a call that is not over.
+    """Store the carrier's answering-machine verdict; return whether it is news of a call that is
+    not over.
 
-    A verdict may come after the call: it is kept on record then, and changes nothing about the ending.
+    A verdict may come after the call: it is kept on record then, and changes nothing about the
+    ending.
     """
     call = Call.objects.select_for_update().get(pk=call_pk)
     if call.amd_result:

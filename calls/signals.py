@@ -1,4 +1,5 @@
-"""News of calls for whoever stands above (campaigns, webhooks). News only: a sweep must find what it missed."""
+"""News of calls for whoever stands above (campaigns, webhooks). News only: a sweep must find what
+it missed."""
 
 from django.dispatch import Signal
 

@@ -1,4 +1,5 @@
-"""What the carrier did not tell us is asked, so that no line stays taken and no call stays open for ever."""
+"""What the carrier did not tell us is asked, so that no line stays taken and no call stays open for
+ever."""
 
 import logging
 from datetime import datetime, timedelta
@@ -38,7 +39,8 @@ STATUS: dict[str, str] = {
 
 
 def check_stale_calls(now: datetime | None = None) -> int:
-    """Ask the carrier about unfinished calls that were quiet for a minute, and move them; return how many it was."""
+    """Ask the carrier about unfinished calls that were quiet for a minute, and move them; return
+    how many it was."""
     now = now or timezone.now()
     quiet_since = now - QUIET
     stale = (

@@ -1,4 +1,5 @@
-"""Background work on calls. Every task may run twice, at once, or be lost: the rows say what is left to do."""
+"""Background work on calls. Every task may run twice, at once, or be lost: the rows say what is
+left to do."""
 
 from celery import shared_task
 
@@ -13,7 +14,8 @@ def dial() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find what lost news left behind: doubtful dials, calls that ended unheard, calls still waiting."""
+    """Find what lost news left behind: doubtful dials, calls that ended unheard, calls still
+    waiting."""
     dialling.reconcile()
     sweeping.check_stale_calls()
     for _ in range(sweeping.calls_to_nudge()):

@@ -33,7 +33,8 @@ def redeem(token: str) -> int | None:
 
 
 def nobody_takes_them(call: Call) -> bool:
-    """Whether the last few passes of ``call`` were not used, so the carrier comes back again and again."""
+    """Whether the last few passes of ``call`` were not used, so the carrier comes back again and
+    again."""
     last = list(
         call.media_tickets.order_by("-pk").values_list("used_at", flat=True)[:UNUSED_AT_MOST]
     )

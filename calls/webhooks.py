@@ -1,7 +1,9 @@
-"""Twilio's knocks: what to do with a call, how it stands, who answered. Signed, repeated, in any order.
+"""Twilio's knocks: what to do with a call, how it stands, who answered. Signed, repeated, in any
+order.
 
-A request is verified before anything else happens, against ``PUBLIC_URL`` and the token of the carrier account that
-the call or number is bound to; the account SID alone would not do, as several accounts here may hold the same one.
+A request is verified before anything else happens, against ``PUBLIC_URL`` and the token of the
+carrier account that the call or number is bound to; the account SID alone would not do, as several
+accounts here may hold the same one.
 """
 
 import logging
@@ -34,7 +36,8 @@ TROUBLE = "Sorry, we are having technical trouble. Please call again later. Good
 
 @dataclass(frozen=True, slots=True)
 class Knock:
-    """A verified request: the form it carried, and the dial attempt or number that it is about, where known."""
+    """A verified request: the form it carried, and the dial attempt or number that it is about,
+    where known."""
 
     form: dict[str, str]
     attempt: DialAttempt | None
@@ -46,7 +49,8 @@ class Knock:
 
 
 def _verified(request: HttpRequest) -> Knock | None:
-    """Return what the request says if the carrier signed it, else None; nothing is written either way."""
+    """Return what the request says if the carrier signed it, else None; nothing is written either
+    way."""
     form = {name: str(request.POST.get(name, "")) for name in request.POST}
     token = request.GET.get("a", "")
     texts = (token, *form.values())
@@ -114,8 +118,9 @@ def _answer(document: str) -> HttpResponse:
 def voice(request: HttpRequest) -> HttpResponse:
     """What to do with the call: talk through our media socket, or not at all.
 
-    Asked at the answer of an outbound call, at the ring of an inbound one, and again whenever the media socket
-    closed before the call did; so a call that is over or being ended is hung up, and never greeted a second time.
+    Asked at the answer of an outbound call, at the ring of an inbound one, and again whenever the
+    media socket closed before the call did; so a call that is over or being ended is hung up, and
+    never greeted a second time.
     """
     knock = _verified(request)
     if knock is None:
@@ -209,7 +214,8 @@ def _bound(knock: Knock) -> int | None:
 
 
 def _when(stamp: str) -> datetime | None:
-    """Read the carrier's time of an event (RFC 2822). None if it is missing, senseless or in the future."""
+    """Read the carrier's time of an event (RFC 2822). None if it is missing, senseless or in the
+    future."""
     try:
         when = parsedate_to_datetime(stamp)
     except ValueError:
@@ -222,7 +228,8 @@ def _when(stamp: str) -> datetime | None:
 @csrf_exempt
 @require_POST
 def amd(request: HttpRequest) -> HttpResponse:
-    """Who answered, a person or a machine: for the record, and for the media process that has the call."""
+    """Who answered, a person or a machine: for the record, and for the media process that has the
+    call."""
     knock = _verified(request)
     if knock is None:
         return _forbidden()

@@ -2,13 +2,15 @@
 
 
 class CarrierError(Exception):
-    """Any failure at the carrier. The text is the carrier's own and may hold a phone number: do not log it."""
+    """Any failure at the carrier. The text is the carrier's own and may hold a phone number: do not
+    log it."""
 
 
 class Refused(CarrierError):
     """The carrier said no, and nothing happened. Asking again will not help.
 
-    ``code`` is the carrier's error code (Twilio's dictionary), ``message`` its words, ``status`` the HTTP status.
+    ``code`` is the carrier's error code (Twilio's dictionary), ``message`` its words, ``status``
+    the HTTP status.
     """
 
     def __init__(self, code: int, message: str, status: int = 400) -> None:
@@ -31,4 +33,5 @@ class Unavailable(CarrierError):
 
 
 class Ambiguous(CarrierError):
-    """The request was sent and its answer did not arrive: it may have been done. Never send it again."""
+    """The request was sent and its answer did not arrive: it may have been done. Never send it
+    again."""

@@ -1,7 +1,8 @@
 """Twilio's door. Nothing else in the product imports the twilio SDK (``carriers/twiml.py`` aside).
 
-Synchronous, one fresh connection a request: the SDK's asynchronous client sends a create-call up to three times
-after a 5xx, and a pooled connection that died in between makes a harmless failure look like a sent request.
+Synchronous, one fresh connection a request: the SDK's asynchronous client sends a create-call up to
+three times after a 5xx, and a pooled connection that died in between makes a harmless failure look
+like a sent request.
 """
 
 import logging
@@ -52,7 +53,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class OwnedNumber:
-    """A number that the account holds. The application and trunk, where set, override its webhook URLs."""
+    """A number that the account holds. The application and trunk, where set, override its webhook
+    URLs."""
 
     sid: str
     phone_number: str
@@ -65,7 +67,7 @@ class OwnedNumber:
 
 @dataclass(frozen=True, slots=True)
 class CarrierCall:
-    """A call as the carrier has it. ``status`` is one of Twilio's eight words; times are aware UTC."""
+    """A call as the carrier has it. ``status`` is one of Twilio's words; times are aware UTC."""
 
     sid: str
     status: str
@@ -79,7 +81,8 @@ class CarrierCall:
 
 
 class _Http(TwilioHttpClient):
-    """The SDK's transport, sent to ``TWILIO_API_URL``, with time-outs (the SDK's own default is to wait for ever)."""
+    """The SDK's transport, sent to ``TWILIO_API_URL``, with time-outs (the SDK's own default is to
+    wait for ever)."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=True, max_retries=0)
@@ -95,7 +98,8 @@ class _Http(TwilioHttpClient):
 
 
 def here(url: str) -> str:
-    """Return ``url`` with every twilio.com product domain replaced by ``TWILIO_API_URL``, if that is elsewhere."""
+    """Return ``url`` with every twilio.com product domain replaced by ``TWILIO_API_URL``, if that
+    is elsewhere."""
     base, asked = urlsplit(settings.TWILIO_API_URL), urlsplit(url)
     ours = (base.hostname or "").endswith("twilio.com")
     if ours or not (asked.hostname or "").endswith(".twilio.com"):
@@ -107,8 +111,9 @@ def here(url: str) -> str:
 class _Session:
     """One SDK client for one request, its connection closed and its failures translated.
 
-    ``creates`` says that sending the request twice would do the thing twice: then only an answer that carries the
-    carrier's own error code, or a connection that never came up, counts as "nothing happened".
+    ``creates`` says that sending the request twice would do the thing twice: then only an answer
+    that carries the carrier's own error code, or a connection that never came up, counts as
+    "nothing happened".
     """
 
     def __init__(self, account: Account, *, creates: bool = False) -> None:
@@ -137,7 +142,8 @@ def _translated(failure: Exception, *, creates: bool) -> Exception:
         if status == HTTPStatus.TOO_MANY_REQUESTS or code == TOO_MANY_REQUESTS:
             return Unavailable(f"{TOO_MANY_REQUESTS}: {words}")
         is_client_error = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
-        # Without an error code in the body (the SDK then repeats the status) a proxy may have answered.
+        # Without an error code in the body (the SDK then repeats the status) a proxy may have
+        # answered.
         if is_client_error and (code >= _FIRST_CODE or not creates):
             return Refused(code or status, words, status)
         return Ambiguous(f"HTTP {status}") if creates else Unavailable(f"HTTP {status}")
@@ -160,7 +166,7 @@ def _was_never_sent(failure: requests.RequestException) -> bool:
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
-# --- numbers ----------------------------------------------------------------------------------------
+# --- numbers ------------------------------------------------------------------------------------
 
 
 def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
@@ -197,7 +203,8 @@ def point_number_at(
     status_url: str,
     sms_url: str = "",
 ) -> None:
-    """Have the carrier bring the number's calls (and texts, if ``sms_url`` is given) to these URLs, by POST.
+    """Have the carrier bring the number's calls (and texts, if ``sms_url`` is given) to these URLs,
+    by POST.
 
     An application or trunk on the number would override the URLs, so they are cleared.
     """
@@ -214,7 +221,7 @@ def point_number_at(
         )
 
 
-# --- calls ------------------------------------------------------------------------------------------
+# --- calls --------------------------------------------------------------------------------------
 
 
 def dial(
@@ -228,10 +235,11 @@ def dial(
     ring_timeout_s: int,
     time_limit_s: int,
 ) -> str:
-    """Have the carrier ring ``to`` and return its id of the call. Not idempotent: every request is a phone ringing.
+    """Have the carrier ring ``to`` and return its id of the call. Not idempotent: every request is
+    a phone ringing.
 
-    Raises ``Refused`` (nothing rings, and never will), ``Unavailable`` (nothing rings; later perhaps) and
-    ``Ambiguous`` (it may be ringing: find out, never ask again).
+    Raises ``Refused`` (nothing rings, and never will), ``Unavailable`` (nothing rings; later
+    perhaps) and ``Ambiguous`` (it may be ringing: find out, never ask again).
     """
     detection: dict[str, Any] = (
         {
@@ -268,7 +276,8 @@ def fetch_call(account: Account, sid: str) -> CarrierCall:
 
 
 def list_calls(account: Account, to: str, from_: str, since: datetime) -> list[CarrierCall]:
-    """Return the account's calls from ``from_`` to ``to`` that were created at or after ``since``, oldest first.
+    """Return the account's calls from ``from_`` to ``to`` that were created at or after ``since``,
+    oldest first.
 
     The carrier's own time filter is by start, which a queued call has not got yet.
     """
@@ -306,7 +315,8 @@ def hang_up(account: Account, sid: str) -> None:
 
 
 def redirect(account: Account, sid: str, *, twiml: str = "", url: str = "") -> None:
-    """Have a live call do something else now: ``twiml`` (at most 4,000 characters) or what ``url`` answers.
+    """Have a live call do something else now: ``twiml`` (at most 4,000 characters) or what ``url``
+    answers.
 
     Its media stream ends. Raises ``Refused`` with 21220 if the call is over.
     """
@@ -318,9 +328,11 @@ def redirect(account: Account, sid: str, *, twiml: str = "", url: str = "") -> N
 
 
 def download_recording(account: Account, url: str, path: Path) -> None:
-    """Write the recording behind a ``RecordingUrl`` to ``path`` as WAV, both channels where there are two.
+    """Write the recording behind a ``RecordingUrl`` to ``path`` as WAV, both channels where there
+    are two.
 
-    The URL comes from a webhook, so credentials go only to the carrier's own host; any other is ``Refused``.
+    The URL comes from a webhook, so credentials go only to the carrier's own host; any other is
+    ``Refused``.
     """
     asked = urlsplit(url)
     allowed = {"api.twilio.com", urlsplit(settings.TWILIO_API_URL).hostname}
@@ -353,20 +365,23 @@ def download_recording(account: Account, url: str, path: Path) -> None:
         raise Unavailable(type(failure).__name__) from failure
 
 
-# --- signatures -------------------------------------------------------------------------------------
+# --- signatures ---------------------------------------------------------------------------------
 
 
 def verify_signature(token: str, url: str, params: Mapping[str, Any], signature: str) -> bool:
-    """Say whether Twilio, holding ``token``, signed a form POST to exactly ``url`` (query included)."""
+    """Say whether Twilio, holding ``token``, signed a form POST to exactly ``url`` (query
+    included)."""
     if not (token and signature):
         return False
     return bool(RequestValidator(token).validate(url, params, signature))
 
 
 def verify_socket_signature(token: str, url: str, signature: str) -> bool:
-    """Say whether Twilio signed the handshake of a media stream whose TwiML named ``url`` (``wss://…``).
+    """Say whether Twilio signed the handshake of a media stream whose TwiML named ``url``
+    (``wss://…``).
 
-    The signed form may name the default port or not; the SDK's own variant adds :80 to wss, so both are tried here.
+    The signed form may name the default port or not; the SDK's own variant adds :80 to wss, so both
+    are tried here.
     """
     if not (token and signature):
         return False

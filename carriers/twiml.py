@@ -4,9 +4,12 @@ from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
 
 def connect_stream(*, media_url: str, token: str, then_url: str, ring_s: int = 0) -> str:
-    """Connect the call to our media socket, and come back to ``then_url`` if the socket dies before the call does.
+    """Connect the call to our media socket, and come back to ``then_url`` if the socket dies before
+    the call does.
 
-    ``ring_s`` lets an inbound call ring so long first (a leading pause is not an answer). The one-time ``token`` travels as the stream parameter ``t``: the carrier refuses a query string on the URL.
+    ``ring_s`` lets an inbound call ring so long first (a leading pause is not an answer). The
+    one-time ``token`` travels as the stream parameter ``t``: the carrier refuses a query string on
+    the URL.
     """
     stream = Stream(url=media_url)
     stream.parameter(name="t", value=token)
