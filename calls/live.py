@@ -5,9 +5,27 @@ Everything is read once, when a media socket opens, and written in a thread besi
 function is synchronous, opens and closes its own database connection use, and is safe to run twice.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import wraps
 from typing import Any
+
+from django.db import close_old_connections, transaction
+from django.utils import timezone
+
+from agents import variables
+from agents.effective import Effective, effective
+from agents.models import Agent
+from agents.prompt import CallFacts, call_variables, voice_prompt
+from calls import services, tickets
+from calls.dialling import carrier_account_of
+from calls.models import Call, CallEvent, Turn
+from carriers import twilio
+from carriers.errors import CarrierError
+
+logger = logging.getLogger(__name__)
 
 
 class MediaRefused(Exception):
@@ -67,3 +85,262 @@ class LiveCall:
     voicemail_message: str
     turns: Sequence[SpokenTurn] = ()  # of an earlier socket of the same call
     extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """Something that happened in the audio. ``key`` is unique in the call."""
+
+    key: str  # e.g. "2:17": media generation and number in it
+    kind: str
+    at: datetime  # aware
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def _own_connection[**P, R](work: Callable[P, R]) -> Callable[P, R]:
+    """Let a long-lived thread use the database now and then without a stale connection."""
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        close_old_connections()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return run
+
+
+@_own_connection
+def open_media(token: str, carrier_sid: str, *, signature: str | None = None) -> LiveCall:
+    """Redeem the one-time pass of a media socket's ``start`` and return the call it may speak for.
+
+    The call is in progress from here on, and this socket has its highest generation. ``signature``
+    is the handshake's ``X-Twilio-Signature`` ("" if it had none); None leaves it unchecked. Raises
+    ``MediaRefused``; a pass shown for another call is used up all the same.
+    """
+    with transaction.atomic():
+        call_pk = tickets.redeem(token)
+    if call_pk is None:
+        raise MediaRefused("the pass is unknown, used or expired")
+    with transaction.atomic():
+        call = (
+            Call.objects.select_for_update(of=("self",))
+            .select_related("agent", "number__carrier_account")
+            .get(pk=call_pk)
+        )
+        if not carrier_sid or call.carrier_sid != carrier_sid:
+            raise MediaRefused("the pass is for another call")
+        if call.is_over or call.intended_reason:
+            raise MediaRefused("the call is over")
+        if call.agent is None:
+            raise MediaRefused("the agent was deleted")
+        if signature is not None and not _signed(call, signature):
+            raise MediaRefused("the handshake's signature is not valid")
+        services.move_call(call.pk, Call.Status.IN_PROGRESS)
+        call.refresh_from_db(fields=["status", "answered_at"])
+        call.media_generation += 1
+        call.media_seen_at = timezone.now()
+        live = _live(call, call.agent)
+        call.system_prompt_used = f"{live.system_stable}\n\n{live.system_call}"
+        call.save(update_fields=["media_generation", "media_seen_at", "system_prompt_used"])
+        services.record(call, "media opened", generation=call.media_generation)
+    return live
+
+
+def _signed(call: Call, signature: str) -> bool:
+    account = carrier_account_of(call)
+    return account is not None and twilio.verify_socket_signature(account.token, signature)
+
+
+def _live(call: Call, agent: Agent) -> LiveCall:
+    number, holds = call.number, effective(agent, call.number)
+    outbound = call.direction == Call.Direction.OUTBOUND
+    facts = CallFacts(
+        call_id=call.call_id,
+        direction=call.direction,
+        our_number=call.our_number,
+        their_number=call.their_number,
+        started_at=call.answered_at or timezone.now(),
+        purpose=call.prompt,
+        variables=call.variables,
+    )
+    # A call's own prompt takes the place of the number's (spec 6.3).
+    stable, of_call = voice_prompt(
+        agent=agent, number=None if outbound and call.prompt else number, call=facts
+    )
+    values = call_variables(agent, facts)
+    action, message = _voicemail(call, holds)
+    return LiveCall(
+        pk=call.pk,
+        call_id=call.call_id,
+        carrier_sid=call.carrier_sid,
+        direction=call.direction,
+        our_number=call.our_number,
+        their_number=call.their_number,
+        generation=call.media_generation,
+        carrier_account_id=number.carrier_account_id if number else None,
+        system_stable=stable,
+        system_call=of_call,
+        model=holds.llm_model,
+        language=holds.language,
+        voice=holds.voice,
+        speaking_rate=holds.speaking_rate,
+        keyterms=holds.keyterms,
+        # Outbound, the model opens: who it is and why it calls (spec 6.3).
+        opening=""
+        if outbound or agent.dynamic_greeting
+        else variables.substitute(agent.welcome_message, values),
+        speaks_first=agent.ai_speaks_first,
+        fallback_message=agent.fallback_message,
+        interruption_sensitivity=agent.interruption_sensitivity,
+        response_eagerness_ms=agent.response_eagerness,
+        stt_max_silence_ms=agent.stt_max_silence_ms,
+        silence_hangup_s=agent.silence_hangup_seconds,
+        max_duration_s=agent.max_call_duration_seconds,
+        may_end_call=agent.func_end_call,
+        dtmf_enabled=holds.dtmf_enabled,
+        record=holds.record_call,
+        voicemail_action=action,
+        voicemail_message=variables.substitute(message, values),
+        turns=tuple(_spoken(turn) for turn in call.turns.all()),
+        extras={
+            "amd_enabled": outbound and agent.amd_enabled,
+            "amd_result": call.amd_result,  # a verdict that came before the socket did
+            "answered_at": facts.started_at,
+            "hangup_on_ivr": agent.hangup_on_ivr,
+            "ivr_timeout_s": agent.ivr_timeout_seconds,
+            "start_language": holds.start_language,
+            "transcription_language": holds.transcription_language,
+            "transcription_model": holds.transcription_model,
+            "temperature": agent.temperature,
+            "wait_tag_s": agent.wait_tag_seconds,
+        },
+    )
+
+
+def _voicemail(call: Call, holds: Effective) -> tuple[str, str]:
+    """What to do at a machine, and what to say: the call's own wish, else number over agent."""
+    message = call.voicemail_message or holds.voicemail_message
+    leave, hang_up = Call.VoicemailAction.LEAVE_MESSAGE, Call.VoicemailAction.HANGUP
+    action = call.voicemail_action or (leave if message else hang_up)
+    if action == leave and not message:
+        action = hang_up  # nothing to say
+    return str(action), message
+
+
+def _spoken(turn: Turn) -> SpokenTurn:
+    return SpokenTurn(
+        sequence=turn.sequence,
+        role=turn.role,
+        text=turn.text,
+        started_ms=turn.started_ms,
+        ended_ms=turn.ended_ms,
+        full_text=turn.full_text,
+        interrupted=turn.interrupted,
+        latency_ms=turn.latency_ms,
+        timings=turn.timings,
+    )
+
+
+@_own_connection
+def store_turn(call_pk: int, turn: SpokenTurn) -> None:
+    """Commit a turn. A sequence number that is stored already stays as it is."""
+    Turn.objects.bulk_create(
+        [
+            Turn(
+                call_id=call_pk,
+                sequence=turn.sequence,
+                role=turn.role,
+                text=turn.text,
+                full_text=turn.full_text,
+                started_ms=turn.started_ms,
+                ended_ms=turn.ended_ms,
+                interrupted=turn.interrupted,
+                latency_ms=turn.latency_ms,
+                timings=turn.timings,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    seen(call_pk)
+
+
+@_own_connection
+def store_events(call_pk: int, events: Sequence[LiveEvent]) -> None:
+    """Commit events; those whose key the call has already are left out."""
+    CallEvent.objects.bulk_create(
+        [
+            CallEvent(call_id=call_pk, key=event.key, kind=event.kind, at=event.at, data=event.data)
+            for event in events
+        ],
+        ignore_conflicts=True,
+    )
+
+
+@_own_connection
+def seen(call_pk: int) -> int:
+    """Note that the call's audio is alive, and return its highest media generation.
+
+    Called now and then (every 20 s or so), it keeps the sweep from asking the carrier.
+    """
+    Call.objects.filter(pk=call_pk).update(media_seen_at=timezone.now())
+    return Call.objects.values_list("media_generation", flat=True).get(pk=call_pk)
+
+
+@_own_connection
+def intend_end(call_pk: int, reason: str) -> bool:
+    """Commit why the call is about to be ended (``Call.EndedReason``), before hanging up or saying
+    goodbye.
+
+    The first reason stays; False if there was one, or the call is over.
+    """
+    return services.intend_end(call_pk, reason)
+
+
+@_own_connection
+def hang_up(call_pk: int, reason: str) -> bool:
+    """Commit the reason, then have the carrier end the call; a call that is over is fine.
+
+    False: the carrier could not be asked. The call ends all the same when the socket closes, as the
+    carrier then asks what next, or by the sweep.
+    """
+    services.intend_end(call_pk, reason)
+    call = Call.objects.select_related("number__carrier_account").get(pk=call_pk)
+    account = carrier_account_of(call)
+    if account is None or not call.carrier_sid:
+        return False
+    try:
+        twilio.hang_up(account, call.carrier_sid)
+    except CarrierError as failure:
+        logger.warning("cannot hang up %s: %s", call.call_id, type(failure).__name__)
+        return False
+    return True
+
+
+@_own_connection
+def close_media(
+    call_pk: int,
+    generation: int,
+    *,
+    recording_file: str = "",
+    recording_duration_s: int | None = None,
+) -> bool:
+    """Note that a media socket is done, and what it recorded (a file name under
+    ``RECORDINGS_DIR``).
+
+    Safe to run twice, and after the call ended. Returns False, and changes nothing, if a newer
+    socket has the call.
+    """
+    with transaction.atomic():
+        call = Call.objects.select_for_update().get(pk=call_pk)
+        if call.media_generation != generation:
+            return False
+        if recording_file:
+            call.recording_file = recording_file
+            call.recording_duration_s = recording_duration_s
+        call.avg_latency_ms = services.average_latency_ms(call)
+        call.save(update_fields=["recording_file", "recording_duration_s", "avg_latency_ms"])
+        event = CallEvent(call=call, key=f"{generation}:closed", kind="media closed")
+        CallEvent.objects.bulk_create([event], ignore_conflicts=True)
+    return True

@@ -3,7 +3,7 @@
 _WORDS = {
     10001: "The Twilio account is not active. Check it in the Twilio console.",
     10004: "The Twilio account has reached its limit of calls at the same time.",
-    20003: "Twilio does not accept the number's SID and auth token. Import it again with valid ones.",
+    20003: "Twilio does not accept the number's SID and token. Import it again with valid ones.",
     20404: "Twilio does not know this account or number any more. Import the number again.",
     21205: "Twilio does not accept our address. PUBLIC_URL must be one that Twilio can reach.",
     21210: "The number called from is not verified for, or does not belong to, the Twilio account.",

@@ -376,21 +376,21 @@ def verify_signature(token: str, url: str, params: Mapping[str, Any], signature:
     return bool(RequestValidator(token).validate(url, params, signature))
 
 
-def verify_socket_signature(token: str, url: str, signature: str) -> bool:
-    """Say whether Twilio signed the handshake of a media stream whose TwiML named ``url``
-    (``wss://…``).
+def verify_socket_signature(token: str, signature: str) -> bool:
+    """Say whether Twilio, holding ``token``, signed the handshake of a media stream.
 
-    The signed form may name the default port or not; the SDK's own variant adds :80 to wss, so both
-    are tried here.
+    The address is the one our TwiML names (``MEDIA_STREAM_URL``), with or without its default
+    port: the SDK's own variant adds :80 to wss, so both are tried here.
     """
     if not (token and signature):
         return False
-    asked = urlsplit(url)
-    urls = {url}
-    if asked.scheme == "wss" and asked.port is None:
-        urls.add(urlunsplit(asked._replace(netloc=f"{asked.hostname}:443")))
-    elif asked.scheme == "wss" and asked.port == 443:
-        urls.add(urlunsplit(asked._replace(netloc=asked.hostname or "")))
+    url = settings.MEDIA_STREAM_URL
+    asked, urls = urlsplit(url), {url}
+    if asked.scheme == "wss" and asked.port in {None, 443}:
+        urls |= {
+            urlunsplit(asked._replace(netloc=netloc))
+            for netloc in (asked.hostname or "", f"{asked.hostname}:443")
+        }
     validator = RequestValidator(token)
     return any(bool(validator.validate(candidate, {}, signature)) for candidate in sorted(urls))
 
