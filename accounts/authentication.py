@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from django.db.models import Q
 from django.utils import timezone
@@ -36,16 +37,12 @@ class ApiClient:
 
 def account_of(request: Request) -> Account:
     """Return the account an authenticated API request works for."""
-    client = request.user
-    assert isinstance(client, ApiClient)
-    return client.account
+    return cast(ApiClient, request.user).account
 
 
 def key_of(request: Request) -> ApiKey:
     """Return the key an authenticated API request was made with."""
-    client = request.user
-    assert isinstance(client, ApiClient)
-    return client.key
+    return cast(ApiClient, request.user).key
 
 
 def sha256(secret: str) -> str:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -32,16 +33,14 @@ class RequestIdMiddleware:
             return self._acall(request)
         request_id = f"req_{secrets.token_hex(8)}"
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
-        assert isinstance(response, HttpResponseBase)
+            response = cast(HttpResponseBase, self.get_response(request))
         return _with_headers(response, request, request_id)
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
         request_id = f"req_{secrets.token_hex(8)}"
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
-            assert not isinstance(response, HttpResponseBase)
-            return _with_headers(await response, request, request_id)
+            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
+        return _with_headers(response, request, request_id)
 
 
 def _with_headers(

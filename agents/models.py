@@ -24,6 +24,9 @@ class AgentQuerySet(models.QuerySet["Agent"]):
     def active(self) -> "AgentQuerySet":
         return self.filter(is_active=True)
 
+    def newest_first(self) -> "AgentQuerySet":
+        return self.select_related("api_key").order_by("-created_at", "-pk")
+
 
 class Agent(models.Model):
     """Who speaks: the instructions, voice and manners of one AI phone agent (spec 4.1)."""
@@ -136,6 +139,12 @@ class Agent(models.Model):
 class PhoneNumberQuerySet(models.QuerySet["PhoneNumber"]):
     def of(self, account: Account) -> "PhoneNumberQuerySet":
         return self.filter(account=account)
+
+    def with_owners(self) -> "PhoneNumberQuerySet":
+        return self.select_related("agent", "carrier_account")
+
+    def newest_first(self) -> "PhoneNumberQuerySet":
+        return self.order_by("-created_at", "-pk")
 
 
 class PhoneNumber(models.Model):
