@@ -24,6 +24,8 @@ def send_command(call: Call, kind: str, **data: Any) -> bool:
     ``kind`` is ``hang_up`` (``reason``) or ``amd`` (``answered_by``); ``data`` must be JSON.
     """
     layer = get_channel_layer()
+    if layer is None:
+        return False
     message = {**data, "type": "call.command", "call_id": call.call_id, "kind": kind}
     try:
         async_to_sync(layer.group_send)(GROUP, message)

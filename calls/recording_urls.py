@@ -1,3 +1,5 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from calls import recordings
+
+urlpatterns = [path("<str:call_id>.wav", recordings.recording, name="recording")]

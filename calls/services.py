@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Avg
 from django.utils import timezone
 
+from accounts.errors import ApiError, not_found_error
 from accounts.models import Account
 from agents.models import Agent, PhoneNumber
 from calls import nudges
@@ -27,6 +28,60 @@ _MACHINES = ("machine", "fax")
 def record(call: Call, kind: str, **data: Any) -> None:
     """Write down that something happened to ``call``, in the caller's transaction."""
     CallEvent.objects.create(call=call, kind=kind, data=data)
+
+
+def request_call(
+    account: Account,
+    *,
+    agent_id: str,
+    to_number: str,
+    from_number: str | None = None,
+    **about: Any,
+) -> Call:
+    """Place a call as an API client asks for it (spec 3.2): by ids and numbers.
+
+    ``about`` is what ``place_call`` takes. What cannot be placed is an ApiError and leaves no row.
+    """
+    agent = Agent.objects.of(account).filter(agent_id=agent_id).first()
+    if agent is None:
+        raise not_found_error("agent_not_found", "Agent not found.")
+    if not agent.is_active:
+        raise not_found_error("agent_not_found", "This agent is not active. Set is_active first.")
+    number = _number_to_call_from(account, agent, from_number)
+    if not (number.carrier_account.sid and number.carrier_account.auth_token):
+        raise ApiError(
+            "agent_missing_twilio_credentials",
+            f"{number.phone_number} has no Twilio credentials. Import it again with them.",
+        )
+    return place_call(account, agent=agent, number=number, to_number=to_number, **about)
+
+
+def _number_to_call_from(account: Account, agent: Agent, wanted: str | None) -> PhoneNumber:
+    """Return the number asked for, whoever it is attached to, else the agent's first."""
+    numbers = (
+        PhoneNumber.objects.of(account)
+        .filter(outbound_enabled=True)
+        .select_related("carrier_account")
+        .order_by("created_at", "pk")
+    )
+    if wanted:
+        number = numbers.filter(phone_number=wanted).first()
+        if number is None:
+            raise ApiError(
+                "from_number_not_found",
+                "from_number is not one of your imported numbers with outbound calls enabled.",
+                details={"field": "from_number"},
+            )
+        return number
+    number = numbers.filter(agent=agent).first()
+    if number is None and agent.phone_number:
+        number = numbers.filter(phone_number=agent.phone_number).first()
+    if number is None:
+        raise ApiError(
+            "agent_missing_phone_number",
+            "The agent has no number with outbound calls enabled. Attach one, or send from_number.",
+        )
+    return number
 
 
 @transaction.atomic

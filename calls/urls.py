@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from calls import api
+
+urlpatterns = [
+    path("calls", api.CallsView.as_view(), name="calls"),
+    path("calls/outbound", api.OutboundView.as_view(), name="calls-outbound"),
+    path("calls/<str:call_id>", api.CallView.as_view(), name="call"),
+]

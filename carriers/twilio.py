@@ -80,13 +80,13 @@ class CarrierCall:
     answered_by: str
 
 
-class _Http(TwilioHttpClient):
+class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's transport, sent to ``TWILIO_API_URL``, with time-outs (the SDK's own default is to
     wait for ever)."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=True, max_retries=0)
-        self.timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)  # type: ignore[assignment]
+        self.timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
         if urlsplit(settings.TWILIO_API_URL).hostname in _LOOPBACK:
             self.session.trust_env = False  # no proxy stands between us and ourselves
 
@@ -266,7 +266,7 @@ def dial(
         )
         if not call.sid:
             raise Ambiguous("the answer names no call")
-        return call.sid
+        return str(call.sid)
 
 
 def fetch_call(account: Account, sid: str) -> CarrierCall:

@@ -1,0 +1,71 @@
+"""The carrier's side of a test: its REST answers on the wire, and webhooks signed as it signs them."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+import responses
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import Client
+from twilio.request_validator import RequestValidator
+
+from agents.models import PhoneNumber
+from calls.models import Call
+
+
+def calls_url(number: PhoneNumber, sid: str = "") -> str:
+    account = number.carrier_account.sid
+    path = f"/Calls/{sid}.json" if sid else "/Calls.json"
+    return f"{settings.TWILIO_API_URL}/2010-04-01/Accounts/{account}{path}"
+
+
+def call_json(sid: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "sid": sid,
+        "status": "queued",
+        "to": "+447386172392",
+        "from": "+447446000000",
+        "duration": None,
+        "date_created": "Sun, 22 Nov 2026 10:00:00 +0000",
+        "start_time": None,
+        "end_time": None,
+        "answered_by": None,
+    } | fields
+
+
+def form_of(request: Any) -> dict[str, list[str]]:
+    body = request.body
+    return parse_qs(body.decode() if isinstance(body, bytes) else body)
+
+
+def accepts_call(number: PhoneNumber, sid: str) -> responses.BaseResponse:
+    return responses.post(calls_url(number), json=call_json(sid), status=201)
+
+
+def refuses_call(number: PhoneNumber, code: int, status: int = 400) -> responses.BaseResponse:
+    error = {"code": code, "message": "No, to +447386172392.", "status": status, "more_info": ""}
+    return responses.post(calls_url(number), body=json.dumps(error), status=status)
+
+
+def knock(
+    what: str,
+    number: PhoneNumber,
+    *,
+    query: str = "",
+    token: str | None = None,
+    **form: str,
+) -> HttpResponse:
+    """POST a webhook to ``/twilio/<what>/``, signed with ``token`` (default: the number's own)."""
+    form = {"AccountSid": number.carrier_account.sid, **form}
+    path = f"/twilio/{what}/{query}"
+    secret = number.carrier_account.auth_token if token is None else token
+    signature = RequestValidator(secret).compute_signature(settings.PUBLIC_URL + path, form)
+    return Client().post(path, form, headers={"X-Twilio-Signature": signature})  # type: ignore[return-value]
+
+
+def token_of(call: Call) -> str:
+    """Return the query that rides in the callback URLs of the call's newest attempt."""
+    attempt = call.attempts.order_by("-number").first()
+    assert attempt is not None
+    return f"?a={attempt.token}"
