@@ -5,4 +5,5 @@ class NixflexConfig(AppConfig):
     name = "nixflex"
 
     def ready(self) -> None:
-        from nixflex import checks  # noqa: F401  (registers the system checks)
+        # Registers the system checks, and makes our Celery the one that tasks are sent through.
+        from nixflex import celery, checks  # noqa: F401
