@@ -1,0 +1,39 @@
+"""One reply for one request: what is asked decides which small engine writes it."""
+
+import json
+import re
+from typing import Any
+
+from sandbox.model import extraction, tools
+from sandbox.model.conversation import instructions, read_turns
+from sandbox.model.dialogue import Dialogue
+from sandbox.model.prompt_reader import read_prompt, spoken_language
+from sandbox.model.reply import Reply
+from sandbox.model.transcript import read_transcript
+
+
+def reply_to(body: dict[str, Any]) -> Reply:
+    """The simulated model's answer to a valid ``/v1/messages`` request; the same each time."""
+    if body["max_tokens"] == 0:
+        return Reply("")
+    text = instructions(body)
+    turns = read_turns(body["messages"])
+    wanted = (body.get("output_config") or {}).get("format")
+    if wanted:
+        return Reply(json.dumps(extraction.extract(wanted["schema"], text, turns)))
+    transcript = read_transcript(turns)
+    if (
+        len(turns) == 1
+        and len(transcript.lines) > 1
+        and re.search(r"\bsummar", text + turns[0].raw, re.I)
+    ):
+        return Reply(transcript.summary())
+    prompt = read_prompt(text)
+    said = " ".join(turn.text for turn in turns if turn.speaker == "caller")
+    language = prompt.language if prompt.language != "en" else spoken_language(said)
+    dialogue = Dialogue(prompt, turns, language)
+    choice = body.get("tool_choice") or {"type": "auto"}
+    if body.get("tools") and choice["type"] != "none":
+        if reply := tools.use(body["tools"], choice, dialogue):
+            return reply
+    return Reply(dialogue.reply() or dialogue.say("not_understood"))

@@ -1,0 +1,398 @@
+"""Structured output: any JSON schema filled from a transcript, null or empty where it is silent."""
+
+import re
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser as sre_parser  # type: ignore[attr-defined]
+from typing import Any
+
+from sandbox.model import moves, values
+from sandbox.model.conversation import Turn
+from sandbox.model.transcript import Transcript, read_transcript
+from sandbox.model.words import content_stems, sentences
+
+_UNKNOWN: Any = object()
+_SPOKEN = {
+    "happy": 1, "positive": 1, "satisfied": 1, "pleased": 1, "very positive": 1,
+    "frustrated": -1, "negative": -1, "angry": -1, "unhappy": -1, "dissatisfied": -1, "upset": -1,
+    "neutral": 0, "mixed": 0,
+}  # fmt: skip
+_NOBODY = ("unknown", "other", "none", "neutral", "n/a", "not_specified", "unspecified", "unclear")
+_MAX_DEPTH = 12
+
+
+def extract(schema: dict[str, Any], instructions: str, turns: list[Turn]) -> Any:
+    """A value valid for ``schema``, whose strings come from the transcript in ``turns``."""
+    return fill(schema, read_transcript(turns), instructions)
+
+
+def fill(schema: dict[str, Any], transcript: Transcript, instructions: str = "") -> Any:
+    """As ``extract``, from a transcript that was read already."""
+    return _Filler(schema, transcript, values.today_in(instructions)).value(schema, "", 0)
+
+
+class _Filler:
+    def __init__(self, root: dict[str, Any], transcript: Transcript, today: Any) -> None:
+        self._root = root
+        self._transcript = transcript
+        self._today = today
+
+    def value(self, schema: Any, about: str, depth: int) -> Any:
+        found = self._known(schema, about, depth)
+        if found is not _UNKNOWN:
+            return found
+        return None if self._nullable(schema) else self._default(schema, about, depth)
+
+    def _resolved(self, schema: Any) -> dict[str, Any]:
+        if not isinstance(schema, dict):
+            return {}
+        for _ in range(_MAX_DEPTH):
+            ref = schema.get("$ref")
+            if not isinstance(ref, str):
+                break
+            target: Any = self._root
+            for step in ref.lstrip("#").strip("/").split("/") if ref != "#" else []:
+                target = target.get(step.replace("~1", "/").replace("~0", "~"), {})
+            schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
+        for part in schema.get("allOf", []):
+            inner = self._resolved(part)
+            schema = {
+                **schema,
+                **{k: v for k, v in inner.items() if k not in ("properties", "required")},
+                "properties": {**schema.get("properties", {}), **inner.get("properties", {})},
+                "required": [*schema.get("required", []), *inner.get("required", [])],
+            }
+            if not schema["properties"]:
+                schema = {k: v for k, v in schema.items() if k not in ("properties", "required")}
+        return schema
+
+    def _options(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
+        choices = schema.get("anyOf") or schema.get("oneOf")
+        if choices:
+            rest = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
+            return [{**rest, **self._resolved(choice)} for choice in choices]
+        if isinstance(schema.get("type"), list):
+            return [{**schema, "type": kind} for kind in schema["type"]]
+        return []
+
+    def _nullable(self, schema: Any) -> bool:
+        schema = self._resolved(schema)
+        if "enum" in schema:
+            return None in schema["enum"]
+        return schema.get("type") == "null" or any(map(self._nullable, self._options(schema)))
+
+    def _known(self, schema: Any, about: str, depth: int) -> Any:
+        """What the transcript says for a schema, or ``_UNKNOWN``."""
+        schema = self._resolved(schema)
+        about = f"{about} {schema.get('description', '')} {schema.get('title', '')}".strip()
+        if "const" in schema:
+            return schema["const"]
+        if "enum" in schema:
+            return self._choice(schema["enum"], about)
+        if options := self._options(schema):
+            for option in options:
+                if option.get("type") != "null":
+                    found = self._known(option, about, depth + 1)
+                    if found is not _UNKNOWN:
+                        return found
+            return _UNKNOWN
+        kind = schema.get("type") or ("object" if "properties" in schema else None)
+        if kind == "object":
+            return self._object(schema, depth)
+        if kind == "boolean":
+            return self._boolean(about)
+        if kind in ("integer", "number"):
+            return self._number(schema, about)
+        if kind == "string":
+            return self._string(schema, about)
+        if kind == "array":
+            return self._array(schema, about, depth)
+        return _UNKNOWN
+
+    def _object(self, schema: dict[str, Any], depth: int) -> Any:
+        required = schema.get("required", [])
+        made: dict[str, Any] = {}
+        for name, inner in schema.get("properties", {}).items():
+            about = name.replace("_", " ")
+            if name in required:
+                made[name] = self.value(inner, about, depth + 1)
+            elif depth < _MAX_DEPTH:
+                found = self._known(inner, about, depth + 1)
+                if found is not _UNKNOWN:
+                    made[name] = found
+        return made
+
+    def _array(self, schema: dict[str, Any], about: str, depth: int) -> Any:
+        items = self._resolved(schema.get("items", {}))
+        least = schema.get("minItems", 0)
+        made: list[Any] = []
+        if items.get("type") == "string" and "enum" not in items and not items.get("pattern"):
+            cue = content_stems(about)
+            said = [
+                s
+                for line in self._transcript.lines
+                if line.speaker == "caller"
+                for s in sentences(line.text)
+            ]
+            made = [s for s in said if content_stems(s) & cue][: min(3, schema.get("maxItems", 3))]
+            made = [s for s in dict.fromkeys(made) if self._fits(items, s)]
+        for number in range(len(made), least):
+            made.append(self._nth(items, about, depth, number, bool(schema.get("uniqueItems"))))
+        return made
+
+    def _nth(self, items: dict[str, Any], about: str, depth: int, number: int, unique: bool) -> Any:
+        if unique and "enum" in items:
+            return items["enum"][number % len(items["enum"])]
+        value = self.value(items, about, depth + 1)
+        if unique and number and isinstance(value, str):
+            return f"{value}{number}"
+        if unique and number and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value + number * items.get("multipleOf", 1)
+        return value
+
+    def _choice(self, choices: list[Any], about: str) -> Any:
+        words = {str(c).lower(): c for c in choices if isinstance(c, str)}
+        moods = {word: _SPOKEN[word] for word in words if word in _SPOKEN}
+        if len(moods) >= 2:
+            mood = self._transcript.mood()
+            sign = (mood > 0) - (mood < 0)
+            for word, polarity in moods.items():
+                if polarity == sign:
+                    return words[word]
+        if {"yes", "no"} <= words.keys():
+            answer = self._boolean(about)
+            if answer is not _UNKNOWN:
+                return words["yes" if answer else "no"]
+        said = content_stems(self._transcript.caller)
+        scored = [
+            (len(content_stems(word.replace("_", " ")) & said), -i, c)
+            for i, (word, c) in enumerate(words.items())
+        ]
+        best = max(scored, default=(0, 0, None), key=lambda item: item[:2])
+        if best[0]:
+            return best[2]
+        number = values.number(self._transcript.best(about) or "")
+        if number is not None and number in choices:
+            return choices[choices.index(number)]
+        return next((words[word] for word in _NOBODY if word in words), _UNKNOWN)
+
+    def _boolean(self, about: str) -> Any:
+        said = self._transcript.caller
+        if re.search(r"opt(?:ed)?.?out|do not call|unsubscrib", about, re.I):
+            return bool(moves.OPT_OUT.search(said))
+        if re.search(r"voice ?mail|answering machine", about, re.I):
+            return bool(moves.VOICEMAIL.search(said))
+        if re.search(r"success|achiev|goal|accomplish|resolved", about, re.I):
+            refused = (
+                moves.OPT_OUT.search(said)
+                or moves.VOICEMAIL.search(said)
+                or moves.WRONG_NUMBER.search(said)
+            )
+            agreed = any(moves.YES.match(answer) for _, answer in self._transcript.answers())
+            engaged = len(said.split()) >= 10
+            return bool(not refused and self._transcript.mood() >= 0 and (agreed or engaged))
+        cue = content_stems(about) - content_stems(
+            "caller customer agent person whether true false if"
+        )
+        best: tuple[int, bool] | None = None
+        for asked, answer in self._transcript.answers():
+            shared = len(content_stems(asked) & cue)
+            if shared and (moves.YES.match(answer) or moves.NO.match(answer)):
+                best = max(best or (0, False), (shared, not moves.NO.match(answer)))
+        for line in self._transcript.lines:
+            for sentence in sentences(line.text) if line.speaker == "caller" else []:
+                shared = len(content_stems(sentence) & cue)
+                negated = re.search(r"\b(?:not|no|never|cannot)\b|n't\b", sentence, re.I)
+                if shared and (best is None or shared > best[0]):
+                    best = (shared, not negated)
+        return _UNKNOWN if best is None else best[1]
+
+    def _number(self, schema: dict[str, Any], about: str) -> Any:
+        found = values.number(self._transcript.best(about) or "")
+        if found is None:
+            return _UNKNOWN
+        value: float = int(found) if schema.get("type") == "integer" else found
+        return value if value == found and _in_bounds(schema, value) else _UNKNOWN
+
+    def _string(self, schema: dict[str, Any], about: str) -> Any:
+        found = self._text(schema, about)
+        return found if isinstance(found, str) and self._fits(schema, found) else _UNKNOWN
+
+    def _text(self, schema: dict[str, Any], about: str) -> str | None:
+        said = self._transcript.caller
+        key = about.lower()
+        form = schema.get("format")
+        day, clock = values.day(said), values.clock(said)
+        if form == "date":
+            return values.iso_day(day or "", self._today)
+        if form == "time":
+            time = values.iso_time(clock) if clock else None
+            return f"{time}:00Z" if time else None
+        if form == "date-time":
+            date = values.iso_day(day or "", self._today)
+            time = values.iso_time(clock) if clock else None
+            return f"{date}T{time}:00Z" if date and time else None
+        if form == "email" or re.search(r"\be-?mail\b", key):
+            return values.email(said)
+        if form:
+            return None
+        if re.search(r"\bsummary|\bsummari[sz]e|\boverview|\brecap", key):
+            return self._transcript.summary()
+        if re.search(r"\b(?:phone|telephone|mobile|callback number|contact number)\b", key):
+            return values.phone(said)
+        if re.search(r"^(?:\w+ )?(?:full |first |last )?name\b", key):
+            return values.name(said) or self._answered_name()
+        if re.search(
+            r"\b(?:reference|account|order|booking) (?:id|number|reference|code)\b|\breference\b",
+            key,
+        ):
+            code = re.search(r"\b(?=[A-Z0-9-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*\b", said)
+            return code.group() if code and len(code.group()) > 2 else None
+        if re.search(r"\b(?:day|date)\b", key) and not re.search(r"\bbirth", key):
+            return day
+        if re.search(r"\btime\b", key) and not re.search(r"\btimeline", key):
+            return clock
+        if re.search(r"\b(?:last call|intent|reason|wanted|request|topic|purpose)\b", key):
+            spoken = [
+                s
+                for line in self._transcript.lines
+                if line.speaker == "caller"
+                for s in sentences(line.text)
+            ]
+            return max(spoken, key=lambda s: len(content_stems(s)), default=None)
+        best = self._transcript.best(about)
+        return values.bare(best) if best else None
+
+    def _answered_name(self) -> str | None:
+        for asked, answer in self._transcript.answers():
+            plain = values.bare(answer)
+            if (
+                re.search(r"\byour (?:full |first )?name\b", asked, re.I)
+                and len(plain.split()) <= 3
+            ):
+                return plain
+        return None
+
+    def _fits(self, schema: dict[str, Any], text: str) -> bool:
+        low, high = schema.get("minLength", 0), schema.get("maxLength", 1 << 30)
+        pattern = schema.get("pattern")
+        return low <= len(text) <= high and (not pattern or bool(re.search(pattern, text)))
+
+    def _default(self, schema: Any, about: str, depth: int) -> Any:
+        """The emptiest value that the schema allows."""
+        schema = self._resolved(schema)
+        if "enum" in schema:
+            return schema["enum"][0]
+        if options := self._options(schema):
+            plain = [o for o in options if o.get("type") not in ("object", "array")]
+            return self.value((plain or options)[0], about, depth + 1)
+        match schema.get("type"):
+            case "string":
+                return _empty_string(schema)
+            case "integer" | "number":
+                return _least_number(schema)
+            case "boolean":
+                return False
+            case "array":
+                return self._array(schema, about, depth)
+            case "object":
+                return self._object(schema, depth)
+            case "null":
+                return None
+        return ""
+
+
+def _in_bounds(schema: dict[str, Any], value: float) -> bool:
+    step = schema.get("multipleOf")
+    return (
+        schema.get("minimum", value) <= value <= schema.get("maximum", value)
+        and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
+        and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
+        and (not step or value % step == 0)
+    )
+
+
+def _least_number(schema: dict[str, Any]) -> float:
+    """A number near zero within the schema's bounds."""
+    step = schema.get("multipleOf", 1)
+    tries: list[float] = [0, step]
+    for bound in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        if bound in schema:
+            at = schema[bound]
+            tries += [at, -(-at // step) * step, at // step * step, (at // step + 1) * step]
+            tries += [(-(-at // step) - 1) * step]
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is not None and high is not None and "multipleOf" not in schema:
+        tries.append((low + high) / 2)
+    whole = schema.get("type") == "integer"
+    for value in tries:
+        if _in_bounds(schema, value) and (not whole or value == int(value)):
+            return int(value) if whole or value == int(value) else value
+    return 0
+
+
+def _empty_string(schema: dict[str, Any]) -> str:
+    samples = {
+        "date": "1970-01-01", "time": "00:00:00Z", "date-time": "1970-01-01T00:00:00Z",
+        "email": "unknown@example.invalid", "uuid": "00000000-0000-0000-0000-000000000000",
+        "uri": "about:blank", "hostname": "example.invalid", "ipv4": "0.0.0.0", "ipv6": "::",
+        "duration": "PT0S",
+    }  # fmt: skip
+    if schema.get("format") in samples:
+        return samples[schema["format"]]
+    if pattern := schema.get("pattern"):
+        return _matching(sre_parser.parse(pattern), schema.get("minLength", 0))
+    return "-" * int(schema.get("minLength", 0))
+
+
+def _matching(parsed: Any, at_least: int = 0) -> str:
+    """A short text that matches a parsed pattern (literals, classes, repeats, branches, groups)."""
+    text = ""
+    for op, argument in parsed:
+        if op is sre.LITERAL:
+            text += chr(argument)
+        elif op is sre.NOT_LITERAL:
+            text += "a" if argument != ord("a") else "b"
+        elif op is sre.ANY:
+            text += "a"
+        elif op is sre.IN:
+            text += _one_of(argument)
+        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
+            low, high, inner = argument
+            one = _matching(inner)
+            wanted = low
+            while one and len(text) + len(one) * wanted < at_least and wanted < high:
+                wanted += 1
+            text += one * wanted
+        elif op is sre.BRANCH:
+            text += _matching(argument[1][0])
+        elif op is sre.SUBPATTERN:
+            text += _matching(argument[-1])
+    return text
+
+
+def _one_of(items: Any) -> str:
+    categories = {sre.CATEGORY_DIGIT: "0", sre.CATEGORY_WORD: "a", sre.CATEGORY_SPACE: " "}
+    if items[0][0] is sre.NEGATE:
+        free = (c for c in "a0 -_b1A.~" if not any(_contains(item, c) for item in items[1:]))
+        return next(free, "")
+    op, argument = items[0]
+    if op is sre.LITERAL:
+        return chr(argument)
+    if op is sre.RANGE:
+        return chr(argument[0])
+    return categories.get(argument, "-")
+
+
+def _contains(item: Any, candidate: str) -> bool:
+    op, argument = item
+    if op is sre.LITERAL:
+        return bool(chr(argument) == candidate)
+    if op is sre.RANGE:
+        return bool(argument[0] <= ord(candidate) <= argument[1])
+    tests = {
+        sre.CATEGORY_DIGIT: str.isdigit,
+        sre.CATEGORY_SPACE: str.isspace,
+        sre.CATEGORY_WORD: str.isalnum,
+    }
+    return bool(tests.get(argument, lambda _: False)(candidate))

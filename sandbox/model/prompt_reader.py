@@ -1,0 +1,373 @@
+"""What a system prompt says: who speaks, why, which facts, which rules, which action tags."""
+
+import re
+from dataclasses import dataclass, field
+
+from sandbox.model.grammar import MANNER, Slot, Task, clauses, list_slots, task_from
+from sandbox.model.words import content_stems, decapitalised, full_stop, sentences
+
+_HEADING = re.compile(r"^\s*(?:#{1,6}\s*(.+?)\s*#*|={2,}\s*(.+?)\s*={2,}|\*\*(.+?):?\*\*:?|"
+                      r"<([a-zA-Z_]+)>|([A-Z][A-Z0-9 '&/()-]{3,60}):?|([A-Z][\w '’/-]{2,50}):)\s*$")  # fmt: skip
+_LABELLED = re.compile(r"^\s*(?:[-*•]\s*)?([A-Za-z][\w '’/()-]{1,48}?)\s*:\s+(\S.*)$")
+_PURPOSE = re.compile(
+    r"\b(?:purpose|reason for (?:the|this|your) call|your task|objective|goal|why (?:you are|you're)"
+    r" calling|call prompt|campaign prompt|instructions? for this call)\b", re.I)  # fmt: skip
+_NOTES = re.compile(
+    r"\b(?:history|previous|past|earlier|caller context|on file|what you (?:already )?know|memory|"
+    r"notes|last (?:call|time|contact))\b", re.I)  # fmt: skip
+_MANNER = re.compile(
+    r"\b(?:rules?|how to (?:speak|sound|talk)|style|never|action tags?|tags?|guidelines?|speaking|tone|"
+    r"voicemail|ending|language|examples?|goes wrong|manner|format|phone call rules|phone menus?|"
+    r"interruptions?|safety|compliance|tools)\b", re.I)  # fmt: skip
+_LIVE_KEYS = re.compile(
+    r"^(?:call[_ ]direction|direction|call[_ ]id|agent[_ ]id|caller[_ ]phone|business[_ ]phone|channel|"
+    r"caller(?:'s)?[_ ](?:number|phone).*|your[_ ]number|their number|number (?:called|dialled).*|"
+    r"upcoming[_ ]days|next 7 days|tomorrow|time ?zone|timezone|current.*|today.*|language|time)$",
+    re.I,
+)
+_OUR_KEYS = re.compile(
+    r"\b(?:hours|address|parking|phone|telephone|e-?mail|website|menu|services?|prices?|location|"
+    r"team|owner|fees?|delivery|policy|insurance|payment|opening times)\b", re.I)  # fmt: skip
+_CONDITION = re.compile(
+    r"^(?:if|when|whenever|once|should|in case)\s+(.+?)(?:,\s*(?:then\s+)?|\s+then\s+|:\s+)(.+)$",
+    re.I | re.S,
+)
+_CONDITION_AFTER = re.compile(
+    r"^(.+?)\s+(?:if|when|whenever)\s+((?:the |a |they|he|she|some|asked).+)$", re.I
+)
+_SAYING = re.compile(
+    r"^(?:(?:you (?:can|may|should|must) )?(?:always )?(?:tell|inform|let|remind|explain to)\s+(?:them|him|her|"
+    r"(?:the |all |any )?\w+)(?:\s+know)?|say|mention|explain|state|answer|reply)\s*(?:that\s+|:\s*|,\s*)"
+    r"(.+)$", re.I)  # fmt: skip
+_SAY_PLAIN = re.compile(r"^(?:say|answer|reply)\s+(?:that\s+)?[\"“]?(.+?)[\"”]?$", re.I)
+_IDENTITY = re.compile(r"^(?:you are|you're|you will be|act as|your name is)\s+(.+)$", re.I)
+_BUSINESS_KEY = re.compile(
+    r"^(?:business|company|organi[sz]ation|clinic|restaurant|shop|practice)(?: name)?$", re.I
+)
+_AGENT_KEY = re.compile(r"^(?:agent|assistant|your)(?: name)?$", re.I)
+_CALLER_KEY = re.compile(
+    r"^(?:the )?(?:(?:caller|customer|client|patient|recipient|contact|first|full|guest|person|lead|member)"
+    r"(?:'s)?[_ ]?)?(?:first[_ ]|full[_ ])?name$", re.I)  # fmt: skip
+_NAME_ON_FILE = re.compile(
+    r"(?:name on file[^\"“.]*?(?:is|:)\s*[\"“]?|(?:speaking|talking) (?:to|with)\s+|"
+    r"\b(?:caller|customer|client|patient)(?:'s name)? is (?:called )?|\bcalling (?=[A-Z]\w+ (?:to|about)\b)|"
+    r"^Name:\s*)([A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?)", re.M)  # fmt: skip
+_E164 = re.compile(r"\+\d{7,15}")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line about the person from earlier: its date as ISO where it has one, and its words."""
+
+    text: str
+    date: str | None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """ "If …, …": the stems of the condition, whether it is a refusal, and what to do then."""
+
+    condition: str
+    then: str
+
+    @property
+    def stems(self) -> set[str]:
+        """What the condition is about."""
+        return content_stems(self.condition) - content_stems("caller customer asks wants says")
+
+    @property
+    def on_refusal(self) -> bool:
+        """Whether the condition is that the person declines."""
+        return bool(
+            re.search(
+                r"\b(?:no|not|n't|cannot|can't|declines?|refuses?|unable|unavailable|busy)\b|n't\b",
+                self.condition,
+                re.I,
+            )
+        )
+
+
+@dataclass
+class Prompt:
+    """One system prompt, read."""
+
+    text: str
+    who: str = ""
+    agent: str = ""
+    business: str = ""
+    caller: str = ""
+    purpose: list[str] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    asks: list[Slot] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+
+    @property
+    def texting(self) -> bool:
+        """Whether the prompt says that this is a conversation by text message."""
+        return bool(
+            re.search(
+                r"channel:\s*(?:sms|text)|\b(?:answering|replying|reply|conversation|chat|talking|writing)"
+                r"\b[^.\n]{0,40}\b(?:by|via|over|through|on)\s+(?:sms|text)|text[- ]message (?:conversation|"
+                r"agent|assistant|thread)|\bsms (?:conversation|agent|assistant|reply|thread)",
+                self.text,
+                re.I,
+            )
+        )
+
+    @property
+    def brief(self) -> bool:
+        """Whether replies should be one sentence."""
+        return bool(
+            re.search(
+                r"response[_ ]length:?\s*(?:brief|short)|\bone (?:short )?sentence", self.text, re.I
+            )
+        )
+
+    @property
+    def language(self) -> str:
+        """The language the prompt is to be spoken in: ``en``, ``fr``, ``es`` or ``de``."""
+        found = re.search(
+            r"(?:speak|reply|respond|answer|talk|language(?: is)?:?|conversation is in)\s+(?:only\s+)?(?:in\s+)?"
+            r"(french|spanish|german|fran[cç]ais|espa[nñ]ol|deutsch|fr\b|es\b|de\b)", self.text, re.I)  # fmt: skip
+        if found:
+            return {"fr": "fr", "sp": "es", "es": "es", "ge": "de", "de": "de"}[
+                found[1][:2].lower()
+            ]
+        return spoken_language(self.text) if len(self.text) > 40 else "en"
+
+    def teaches(self, tag: str) -> bool:
+        """Whether the prompt mentions an action tag, for instance ``END_CALL``."""
+        return f"[{tag}" in self.text
+
+    def transfer_target(self, wish: str) -> str | None:
+        """Where to put a caller through who said ``wish``; None when the prompt gives nothing."""
+        if not self.teaches("TRANSFER"):
+            return None
+        best: tuple[int, str] | None = None
+        for sentence in sentences(self.text):
+            if not re.search(
+                r"transfer|put (?:them|the caller) through|connect|forward", sentence, re.I
+            ):
+                continue
+            for number in _E164.findall(sentence):
+                score = len(content_stems(sentence) & content_stems(wish))
+                if best is None or score > best[0]:
+                    best = (score, number)
+        if best:
+            return best[1]
+        return "default" if re.search(r"\[TRANSFER:\s*default", self.text) else None
+
+
+_LANGUAGE_WORDS = {
+    "fr": ["le", "la", "les", "des", "une", "est", "vous", "je", "nous", "pour", "avec", "pas", "que", "bonjour", "votre", "au", "du", "et"],
+    "es": ["el", "los", "las", "una", "es", "usted", "yo", "para", "con", "que", "por", "hola", "su", "del", "y", "se", "no", "gracias"],
+    "de": ["der", "die", "das", "und", "ist", "sie", "ich", "wir", "mit", "nicht", "ein", "eine", "guten", "für", "zu", "auf", "den", "ihr"],
+    "en": ["the", "a", "is", "you", "i", "we", "for", "with", "not", "that", "are", "and", "to", "of", "your", "what", "do", "can", "my", "it", "on"],
+}
+
+
+def spoken_language(text: str) -> str:
+    """The likeliest of en, fr, es, de by the commonest words; ``en`` when in doubt."""
+    said = re.findall(r"\w+", text.lower())
+    scores = {lang: sum(word in words for word in said) for lang, words in _LANGUAGE_WORDS.items()}
+    best = max(scores, key=lambda lang: (scores[lang], lang == "en"))
+    return best if scores[best] > scores["en"] + 1 else "en"
+
+
+def read_prompt(text: str) -> Prompt:
+    """Read a system prompt of any layout: headings, labelled lines, bullets or plain prose."""
+    prompt = Prompt(text)
+    section = ""
+    for line in text.splitlines():
+        heading = _HEADING.match(line)
+        title = next((group for group in heading.groups() if group), "") if heading else ""
+        if title and not re.fullmatch(r"you are .*", title, re.I):
+            section = title
+            continue
+        line = re.sub(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+|</?\w+>", "", line).strip().strip("*")
+        if line and not line.startswith("[") and not re.fullmatch(r"[-=_]{3,}", line):
+            _read_line(prompt, line, section)
+    if found := _NAME_ON_FILE.search(text):
+        prompt.caller = prompt.caller or found[1]
+    _read_tasks(prompt)
+    return prompt
+
+
+def _read_line(prompt: Prompt, line: str, section: str) -> None:
+    labelled = _LABELLED.match(line)
+    label, value = (labelled[1].strip(), labelled[2].strip()) if labelled else ("", "")
+    if label and _PURPOSE.search(label):
+        prompt.purpose += sentences(value)
+    elif label and _LIVE_KEYS.match(label.replace("_", " ")):
+        return
+    elif label and _AGENT_KEY.match(label):
+        prompt.agent = value.rstrip(".")
+    elif label and _BUSINESS_KEY.match(label):
+        prompt.business = value.rstrip(".")
+    elif label and _CALLER_KEY.match(label):
+        found = re.match(r"[A-Z][\w'’-]*(?: [A-Z][\w'’-]*)*", value)
+        prompt.caller = prompt.caller or (found.group() if found else "")
+        rest = value[found.end() :].lstrip(". ") if found else ""
+        if rest:
+            _read_line(prompt, rest, section or "history")
+    elif _PURPOSE.search(section):
+        prompt.purpose += sentences(line)
+    elif _NOTES.search(section) or (label and _NOTES.search(label)):
+        _read_note(prompt, value if label and _NOTES.search(label) else line)
+    elif re.search(r"\bexamples?\b", section, re.I):
+        return
+    elif label and not re.match(r"(?:if|when|you|ask|collect|say)\b", label, re.I):
+        _read_labelled_fact(prompt, label, value, section)
+    else:
+        for sentence in sentences(line):
+            _read_sentence(prompt, sentence, section)
+
+
+def _read_note(prompt: Prompt, line: str) -> None:
+    if re.search(
+        r"\b(?:greet|use the|never|do not|don't|background|RETURNING|name on file)\b", line
+    ):
+        return
+    date = re.search(r"\d{4}-\d{2}-\d{2}", line)
+    bare = re.sub(
+        r"^\W*\d{4}-\d{2}-\d{2}(?:[T ][\d:]+(?:Z| UTC)?)?\s*(?:\([^)]*\))?\s*[:,–—-]*\s*", "", line
+    )
+    bare = re.sub(
+        r"^(?:\w+ )?(?:call|sms|text|summary|source)\b[^:]{0,20}:\s*", "", bare, flags=re.I
+    )
+    prompt.notes += [Note(part, date.group() if date else None) for part in sentences(bare)]
+
+
+def _read_labelled_fact(prompt: Prompt, label: str, value: str, section: str) -> None:
+    if _MANNER.search(label) or _MANNER.search(section) or re.search(r"\[[A-Z_]{3,}", value):
+        for sentence in sentences(value):
+            _read_sentence(prompt, sentence, section)
+        return
+    first, *rest = sentences(value)
+    name = label.replace("_", " ")
+    if "_" in label or name == name.upper():
+        name = name.lower()
+    is_sentence = (
+        re.search(r"\b(?:is|are|we|can|have|has|offer|accept|takes?)\b", first)
+        and len(first.split()) > 4
+    )
+    if is_sentence:
+        fact = full_stop(first)
+    else:
+        plural = name.endswith("s") and not name.endswith(("ss", "us", "address"))
+        owner = "Our " if _OUR_KEYS.search(name) else ("The " if "_" in label else "")
+        named = decapitalised(name) if owner else name
+        fact = full_stop(f"{owner}{named} {'are' if plural else 'is'} {first}")
+    prompt.facts.append(fact)
+    for sentence in rest:
+        _read_sentence(prompt, sentence, section)
+
+
+def _read_sentence(prompt: Prompt, sentence: str, section: str) -> None:
+    if found := _IDENTITY.match(sentence):
+        _read_identity(prompt, found[1], sentence)
+        return
+    if found := _CONDITION.match(sentence):
+        prompt.rules.append(Rule(found[1], found[2].rstrip(".")))
+        return
+    if (found := _CONDITION_AFTER.match(sentence)) and _imperative(sentence):
+        prompt.rules.append(Rule(found[2].rstrip("."), found[1]))
+        return
+    if re.search(r"\[[A-Z_]{3,}", sentence):
+        return
+    if (found := _SAYING.match(sentence)) and not _MANNER.search(section):
+        prompt.facts.append(full_stop(found[1][:1].upper() + found[1][1:]))
+    elif _imperative(sentence) or re.match(r"(?:you|your)\b", sentence, re.I):
+        if task := task_from(sentence):
+            for clause in clauses(sentence):
+                one = task_from(clause)
+                prompt.asks += one.slots if one else ()
+            if task.verb in ("book", "schedule", "qualify") and not task.slots and ":" in sentence:
+                prompt.asks += list_slots(sentence.split(":", 1)[1])
+        if found := re.match(r"your ((?:\w+ ){1,3}(?:is|are) .+)", sentence, re.I):
+            prompt.facts.append(full_stop(f"Our {found[1]}"))
+    elif not _MANNER.search(section) and len(sentence.split()) > 2 and not sentence.endswith(":"):
+        if not re.match(
+            r"(?:today|it|the (?:current )?(?:date|time)|the (?:call|line)) is\b", sentence, re.I
+        ):
+            prompt.facts.append(full_stop(sentence))
+
+
+def _imperative(sentence: str) -> bool:
+    first = re.match(r"[\w']+", sentence.lower())
+    return bool(first) and (first.group() in MANNER or task_from(sentence) is not None)  # type: ignore[union-attr]
+
+
+def _read_identity(prompt: Prompt, rest: str, sentence: str) -> None:
+    calling = re.search(
+        r"^((?:phoning|calling)\b.+|.*?\b((?:calling|phoning)\b.*?\bto .+))$", rest, re.I
+    )
+    if calling:
+        prompt.purpose.append(f"You are {calling[2] or rest}")
+        rest = rest[: calling.start(2)] if calling[2] else ""
+    rest = re.split(
+        r"[.!?](?:\s|$)|\b(?:who|that|and you|and your|whose|which|speaking|talking|making)\b|\s+-\s+|;",
+        rest,
+    )[0]
+    rest = rest.strip().rstrip(",").removesuffix(" and").strip()
+    if not rest or prompt.who:
+        return
+    name = re.match(
+        r"[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*(?=$|,| (?:of|at|for|from|with|the|a|an)\b)", rest
+    )
+    if name:
+        prompt.agent = name.group()
+        role = rest[name.end() :].strip(", ")
+        role = _plain_role(role)
+        joined = f" {role}" if re.match(r"(?:of|at|for|from|with)\b", role) else f", {role}"
+        prompt.who = prompt.agent + (joined if role else "")
+    elif re.match(r"(?:a|an|the|our)\b", rest, re.I):
+        prompt.who = _plain_role(rest)
+    if found := re.search(r"\b(?:of|at|for|from|with)\s+((?:the )?[A-Z].+)$", rest):
+        prompt.business = prompt.business or re.split(r",", found[1])[0].strip()
+
+
+def _plain_role(role: str) -> str:
+    """ "a friendly receptionist at …" as the speaker says it: "the receptionist at …"."""
+    role = re.sub(
+        r"\b(?:very|friendly|helpful|polite|professional|warm|kind|patient|concise|cheerful|calm|"
+        r"courteous|efficient|empathetic|energetic|experienced)\b,?\s*(?:and\s+)?", "", role, flags=re.I)  # fmt: skip
+    return re.sub(r"^(?:a|an)\s+", "the ", role.strip(), flags=re.I)
+
+
+def _read_tasks(prompt: Prompt) -> None:
+    if prompt.agent and not prompt.who:
+        prompt.who = prompt.agent
+    if prompt.business and prompt.business not in prompt.who:
+        prompt.who = f"{prompt.who} from {prompt.business}" if prompt.who else prompt.business
+    kept: list[str] = []
+    name = prompt.caller.split(" ")[0] if prompt.caller else None
+    for sentence in prompt.purpose:
+        if found := _CONDITION.match(sentence):
+            prompt.rules.append(Rule(found[1], found[2].rstrip(".")))
+            continue
+        made = [task for clause in clauses(sentence) if (task := task_from(clause, name))]
+        made = [
+            t
+            for t in made
+            if t.statement not in ("call you", "ring you", "phone you", "contact you")
+        ]
+        if made:
+            prompt.tasks += made
+            prompt.facts += [
+                full_stop(found[1][:1].upper() + found[1][1:])
+                for task in made
+                if (
+                    found := re.match(
+                        r"(?:tell|inform|let) you (?:know )?(?:that )?(\S+ \S+ .+)", task.statement
+                    )
+                )
+                and " about " not in found[0][:20]
+            ]
+        elif not _imperative(sentence):
+            kept.append(sentence)
+            if len(sentence.split()) > 3 and not sentence.lower().startswith("you "):
+                prompt.facts.append(full_stop(sentence))
+    prompt.purpose = kept
