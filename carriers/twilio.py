@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from django.conf import settings
 from twilio.base.exceptions import TwilioException
+from twilio.base.version import Version
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -135,6 +136,9 @@ def _translated(failure: Exception, *, creates: bool) -> Exception:
     if isinstance(failure, CarrierError):
         return failure
     if isinstance(failure, TwilioException):
+        match failure.args:
+            case (_, Response() as answer):  # a list's failure has nothing of the answer read
+                failure = Version.exception("GET", "", answer, "")
         status = int(getattr(failure, "status", 0) or 0)
         code = int(getattr(failure, "code", 0) or 0)
         words = str(getattr(failure, "msg", "") or getattr(failure, "detail", "") or "")
