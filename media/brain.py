@@ -1,0 +1,72 @@
+"""The model's door: a reply as it is being written."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, cast
+
+import anthropic
+import httpx2
+from anthropic.types import MessageParam, TextBlockParam
+
+from media.providers import model_client
+
+MAX_TOKENS = 400  # half a minute of speech is more than anybody wants to hear
+
+
+class ModelFailed(Exception):
+    """The model gave no, or no whole, answer. ``str`` names the failure in one or two words."""
+
+
+def thinking_for(model: str) -> dict[str, str] | None:
+    """How this model is kept from thinking aloud into the caller's silence (None: it has no
+    such switch).
+    """
+    if model.startswith("claude-haiku"):
+        return {"type": "disabled"}
+    if model.startswith("claude-sonnet-5-5"):
+        return {"type": "between_tools"}
+    if model.startswith("claude-sonnet"):
+        return {"type": "disabled"}
+    return None
+
+
+async def write_reply(
+    *, model: str, system_stable: str, system_call: str, messages: Sequence[dict[str, str]]
+) -> AsyncIterator[str]:
+    """Yield the reply's text as it arrives. Raises :class:`ModelFailed`; cancelling stops the
+    writing.
+
+    The stable part of the prompt is cached by the provider, so it must not change during a call.
+    """
+    system: list[TextBlockParam] = []
+    if system_stable:
+        system.append(
+            {"type": "text", "text": system_stable, "cache_control": {"type": "ephemeral"}}
+        )
+    if system_call:
+        system.append({"type": "text", "text": system_call})
+    options: dict[str, Any] = {"system": system} if system else {}
+    if (thinking := thinking_for(model)) is not None:
+        options["thinking"] = thinking
+    try:
+        async with model_client().messages.stream(
+            model=model,
+            max_tokens=MAX_TOKENS,
+            messages=cast(list[MessageParam], list(messages)),
+            **options,
+        ) as stream:
+            async for event in stream:
+                if event.type == "text":
+                    yield event.text
+            reason = (await stream.get_final_message()).stop_reason
+        if reason == "refusal":
+            raise ModelFailed("refusal")
+    except anthropic.APIStatusError as error:
+        raise ModelFailed(error.type or f"status {error.status_code}") from error
+    except anthropic.APITimeoutError as error:
+        raise ModelFailed("time-out") from error
+    except anthropic.APIError as error:
+        raise ModelFailed("connection") from error
+    except httpx2.TimeoutException as error:  # mid-stream the SDK lets these through
+        raise ModelFailed("stalled") from error
+    except httpx2.HTTPError as error:
+        raise ModelFailed("broken off") from error

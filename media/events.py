@@ -1,0 +1,190 @@
+"""What the conversation machine is told, and what it asks for.
+
+Every event carries ``t``: ms on the driver's clock, 0 when the call's audio began. Events and
+actions are plain values, so a call is its list of events, and feeding that list to a new machine
+gives the same actions.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from calls.live import SpokenTurn
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at ``t``."""
+
+    t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Event):
+    """The line carries audio both ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voiced(Event):
+    """The caller's side became loud (``True``) or quiet again; from local energy, so within 100
+    ms.
+    """
+
+    loud: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Words(Event):
+    """What the transcriber makes of the caller's running turn so far (cumulative, may change)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded(Event):
+    """The caller stopped: the final words of the turn. ``speech_ended`` is when the voice fell
+    silent.
+    """
+
+    text: str
+    speech_ended: int
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelText(Event):
+    """The model wrote a little more of the reply that was asked for as ``generation``."""
+
+    generation: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDone(Event):
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFailed(Event):
+    generation: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseReady(Event):
+    """The voice produced the first audio of a clause."""
+
+    clause_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseAudio(Event):
+    """``ms`` of a clause's audio went out to the carrier."""
+
+    clause_id: int
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseSent(Event):
+    """All of a clause's audio went out, and its mark behind it."""
+
+    clause_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseFailed(Event):
+    """No way of the voice could say this clause."""
+
+    clause_id: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Event):
+    """The mark behind a clause came back: it was played to its end, or a clear returned it."""
+
+    clause_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digit(Event):
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineVerdict(Event):
+    """The carrier's answering-machine detection: ``human``, ``machine_start``,
+    ``machine_end_beep``, ``fax`` …
+    """
+
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndCommand(Event):
+    """Somebody outside wants the call to end now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone(Event):
+    """The line is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Event):
+    """The time in ``Conversation.wake_at`` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """Start writing a reply. At most one is being written: an earlier one was cancelled or is
+    done.
+    """
+
+    generation: int
+    messages: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelModel:
+    """Stop writing; what still arrives is of no interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Say this clause after the ones before it, and send a mark named by its id behind it."""
+
+    clause_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Be silent at once: drop what is queued here, in the voice and at the carrier."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Commit ``reason`` as the intended ``ended_reason``, then end the call at the carrier. The
+    last action.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTurn:
+    turn: SpokenTurn
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An event for the call's log; never words that were spoken."""
+
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Action = AskModel | CancelModel | Speak | Clear | HangUp | StoreTurn | Note

@@ -1,0 +1,19 @@
+"""What a media process says about itself on ``/metrics``."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LIVE_CALLS = Gauge("nixflex_media_live_calls", "Calls whose audio runs in this process")
+ANSWER_SECONDS = Histogram(
+    "nixflex_media_answer_seconds",
+    "From the end of the caller's speech to the first audio of the answer",
+    buckets=(0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0),
+)
+PROVIDER_ERRORS = Counter(
+    "nixflex_media_provider_errors_total", "Failures of a provider, by its part", ["part", "error"]
+)
+INTERRUPTIONS = Counter("nixflex_media_interruptions_total", "Replies that the caller cut short")
+LOOP_LAG_SECONDS = Histogram(
+    "nixflex_media_loop_lag_seconds",
+    "How late the event loop runs what is due",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
+)

@@ -1,0 +1,61 @@
+"""Process-wide clients of the speech service and the model: one connection pool each, per event
+loop.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakKeyDictionary
+
+from anthropic import AsyncAnthropic, Timeout
+from deepgram import AsyncDeepgramClient
+from deepgram.environment import DeepgramClientEnvironment
+from django.conf import settings
+
+# A caller waits: no answer within these is a failure, not a delay.
+MODEL_TIMEOUT = Timeout(20.0, connect=3.0, read=6.0)
+SPEECH_REST_TIMEOUT_S = 8.0
+
+Client = TypeVar("Client")
+_speech: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDeepgramClient] = WeakKeyDictionary()
+_models: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncAnthropic] = WeakKeyDictionary()
+
+
+def _once[Client](
+    clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, Client]", make: Callable[[], Client]
+) -> Client:
+    loop = asyncio.get_running_loop()
+    if loop not in clients:
+        clients[loop] = make()
+    return clients[loop]
+
+
+def speech_client() -> AsyncDeepgramClient:
+    return _once(_speech, _make_speech)
+
+
+def model_client() -> AsyncAnthropic:
+    return _once(_models, _make_model)
+
+
+def _make_speech() -> AsyncDeepgramClient:
+    base = settings.DEEPGRAM_API_URL.rstrip("/")
+    parts = urlsplit(base)
+    sockets = urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
+    return AsyncDeepgramClient(
+        api_key=settings.DEEPGRAM_API_KEY,
+        environment=DeepgramClientEnvironment(
+            base=base, production=sockets, agent=sockets, agent_rest=base
+        ),
+        timeout=SPEECH_REST_TIMEOUT_S,
+    )
+
+
+def _make_model() -> AsyncAnthropic:
+    return AsyncAnthropic(
+        api_key=settings.ANTHROPIC_API_KEY,
+        base_url=settings.ANTHROPIC_API_URL,
+        timeout=MODEL_TIMEOUT,
+        max_retries=0,  # the conversation decides whether a second try still makes sense
+    )

@@ -1,0 +1,62 @@
+"""One reply of the agent, from the moment it is due until it was heard or cut."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from media.clauses import ClauseSplitter
+
+Kind = Literal["opening", "answer", "fallback", "nudge", "farewell", "voicemail"]
+
+
+@dataclass(slots=True)
+class Reply:
+    """At most one is alive in a call; its ``generation`` tells its model text from an earlier
+    one's.
+    """
+
+    generation: int
+    kind: Kind
+    asked_at: int
+    # The end of the caller's speech that this answers; None if it answers nobody.
+    speech_ended: int | None = None
+    endpoint_at: int | None = None
+    splitter: ClauseSplitter = field(default_factory=ClauseSplitter)
+    written: list[str] = field(default_factory=list)  # clauses in order, spoken or not
+    held: list[str] = field(
+        default_factory=list
+    )  # clauses that wait for the beat before the opening
+    hold: bool = False
+    done: bool = False  # nothing more will be written
+    tries: int = 1
+    ends: str = ""  # the ended_reason, if the call ends when this was heard
+    interruptible: bool = True
+    model_at: int | None = None
+    clause_at: int | None = None
+    audio_at: int | None = None
+    frame_at: int | None = None
+    frame_clause: int | None = None
+
+    @property
+    def full_text(self) -> str:
+        return " ".join(self.written)
+
+    @property
+    def asks(self) -> bool:
+        return self.done and bool(self.written) and self.written[-1].endswith("?")
+
+    def timings(self) -> dict[str, int]:
+        """The waterfall of an answer, in ms after the caller fell silent; empty where
+        nobody was answered.
+        """
+        if self.speech_ended is None:
+            return {}
+        steps = {
+            "endpoint_ms": self.endpoint_at,
+            "first_token_ms": self.model_at,
+            "first_clause_ms": self.clause_at,
+            "first_audio_ms": self.audio_at,
+            "first_frame_ms": self.frame_at,
+        }
+        return {
+            name: max(0, at - self.speech_ended) for name, at in steps.items() if at is not None
+        }

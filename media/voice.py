@@ -1,0 +1,154 @@
+"""The mouth's door: text in, µ-law audio out as it is made.
+
+A WebSocket says each clause and is flushed after it, so that its audio is known by where
+``Flushed`` stands. The service allows 20 flushes a minute and then only warns; clauses beyond that,
+or after a lost socket, go by REST.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+
+import httpx
+import websockets.exceptions
+from deepgram.core.api_error import ApiError
+from deepgram.core.request_options import RequestOptions
+from deepgram.speak.v1.socket_client import AsyncV1SocketClient
+from deepgram.speak.v1.types import SpeakV1Text
+
+from media.metrics import PROVIDER_ERRORS
+from media.providers import speech_client
+
+FLUSHES_PER_MINUTE = 18  # of 20: their clock is not ours
+CONNECT_TIMEOUT_S = 3.0
+CHUNK_TIMEOUT_S = 4.0  # longest wait for the next piece of a clause
+CLEAR_TIMEOUT_S = 0.7
+CLOSE_TIMEOUT_S = 1.0
+REST_CHUNK = 1_600
+_LOST = (OSError, TimeoutError, ApiError, websockets.exceptions.WebSocketException, ValueError)
+
+
+class VoiceFailed(Exception):
+    """The clause could not be said, or not to its end."""
+
+
+class Voice:
+    """One call's voice. ``speak`` is used by one task at a time; closing its iterator early
+    drops the rest.
+    """
+
+    def __init__(self, model: str, speed: float | None = None) -> None:
+        self._model = model
+        self._speed = speed
+        self._socket: AsyncV1SocketClient | None = None
+        self._stack = AsyncExitStack()
+        self._flushes: deque[float] = deque(maxlen=FLUSHES_PER_MINUTE)
+        self._unfinished = False  # audio of a dropped clause may still be on its way
+
+    async def open(self) -> None:
+        """Connect ahead of the first clause; a failure shows only when there is something
+        to say.
+        """
+        with contextlib.suppress(*_LOST):
+            await self._connected()
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+        """Yield a clause's audio. Raises :class:`VoiceFailed` when no way is left, or half
+        of it was said.
+        """
+        said = False
+        if self._may_flush():
+            try:
+                async for chunk in self._by_socket(text):
+                    said = True
+                    yield chunk
+                return
+            except _LOST as error:
+                PROVIDER_ERRORS.labels("voice", type(error).__name__).inc()
+                await self._disconnect()
+                if said:
+                    raise VoiceFailed(f"broken off: {type(error).__name__}") from error
+        try:
+            async for chunk in self._by_rest(text):
+                yield chunk
+        except (*_LOST, httpx.HTTPError) as error:
+            PROVIDER_ERRORS.labels("voice_rest", type(error).__name__).inc()
+            raise VoiceFailed(type(error).__name__) from error
+
+    async def aclose(self) -> None:
+        await self._disconnect()
+
+    def _may_flush(self) -> bool:
+        full = len(self._flushes) == FLUSHES_PER_MINUTE
+        return not full or time.monotonic() - self._flushes[0] > 60
+
+    async def _connected(self) -> AsyncV1SocketClient:
+        if self._socket is None:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                self._socket = await self._stack.enter_async_context(
+                    speech_client().speak.v1.connect(
+                        model=self._model, encoding="mulaw", sample_rate=8000, speed=self._speed
+                    )
+                )
+        return self._socket
+
+    async def _disconnect(self) -> None:
+        stack, self._stack, self._socket = self._stack, AsyncExitStack(), None
+        self._unfinished = False
+        with contextlib.suppress(*_LOST):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await stack.aclose()
+
+    async def _by_socket(self, text: str) -> AsyncIterator[bytes]:
+        if self._unfinished:
+            await self._drop_rest()
+        socket = await self._connected()
+        self._unfinished = True
+        self._flushes.append(time.monotonic())
+        await socket.send_text(SpeakV1Text(type="Speak", text=text))
+        await socket.send_flush()
+        while True:
+            async with asyncio.timeout(CHUNK_TIMEOUT_S):
+                message = await socket.recv()
+            if isinstance(message, bytes):
+                yield message
+            elif _type(message) == "Flushed":
+                break
+        self._unfinished = False
+
+    async def _drop_rest(self) -> None:
+        """Binary frames carry no label, so after a clear everything up to ``Cleared``
+        belongs to the past.
+        """
+        try:
+            socket = await self._connected()
+            async with asyncio.timeout(CLEAR_TIMEOUT_S):
+                await socket.send_clear()
+                # The SDK reads ``Cleared`` into its class for ``Flushed``: only the type tells.
+                while _type(await socket.recv()) != "Cleared":
+                    pass
+            self._unfinished = False
+        except _LOST:
+            await self._disconnect()
+
+    async def _by_rest(self, text: str) -> AsyncIterator[bytes]:
+        stream = speech_client().speak.v1.audio.generate(
+            text=text,
+            model=self._model,
+            encoding="mulaw",
+            sample_rate=8000,
+            container="none",  # else a WAV header comes first, and is heard as a click
+            speed=self._speed,
+            request_options=RequestOptions(max_retries=0, chunk_size=REST_CHUNK),
+        )
+        async for chunk in stream:
+            yield chunk
+
+
+def _type(message: object) -> str:
+    if isinstance(message, dict):
+        return str(message.get("type", ""))
+    return str(getattr(message, "type", ""))
