@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
-import contextlib
 import ctypes
+import importlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from typing import cast
 
 from aiohttp import web
 
@@ -58,12 +60,15 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _fast_loop():  # type: ignore[no-untyped-def]  # uvloop's factory, or None for asyncio's own
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        return uvloop.new_event_loop
-    return None
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where it is installed, else asyncio's own loop."""
+    try:
+        return cast(
+            "Callable[[], asyncio.AbstractEventLoop]",
+            importlib.import_module("uvloop").new_event_loop,
+        )
+    except ImportError:
+        return asyncio.new_event_loop
 
 
 async def _serve(options: argparse.Namespace, parent: int) -> int:
@@ -100,7 +105,7 @@ async def _serve(options: argparse.Namespace, parent: int) -> int:
 
 
 async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel has no event for it everywhere
         await asyncio.sleep(PARENT_POLL_S)
     log.info("the sandbox stops: its parent is gone")
     stop.set()

@@ -36,8 +36,8 @@ def build(
 ) -> web.Application:
     """The application with the named parts.
 
-    ``directory`` says who answers a number; by default ``sandbox.people`` where speech is loaded, else
-    everybody is a ``SilentPerson``. ``origin`` is our base URL as others reach it.
+    ``directory`` says who answers a number; by default ``sandbox.people`` where speech is loaded,
+    else everybody is a ``SilentPerson``. ``origin`` is our base URL as others reach it.
     """
     wanted = set(parts)
     app = web.Application(client_max_size=LARGEST_BODY)

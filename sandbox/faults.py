@@ -25,7 +25,7 @@ def get(part: str) -> dict[str, Any]:
 
 
 def socket_loss() -> str:
-    """What follows the loss of a media socket: ``next_verb`` (default), ``end_call``, ``half_open``."""
+    """What follows a lost media socket: ``next_verb`` (default), ``end_call``, ``half_open``."""
     return str(_faults.get("socket_loss", "next_verb"))
 
 

@@ -19,7 +19,7 @@ _waiters: set[asyncio.Future[None]] = set()
 
 
 def note(kind: str, *, call_sid: str | None = None, **fields: Any) -> None:
-    """Append one event; ``fields`` must be JSON values. ``n`` counts up from 1 and never repeats."""
+    """Append one event; ``fields`` must be JSON values. ``n`` counts up and never repeats."""
     global _last
     _last += 1
     at = datetime.now(UTC).isoformat(timespec="milliseconds")

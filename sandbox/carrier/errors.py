@@ -20,30 +20,37 @@ MESSAGES = {
     20503: "Service Unavailable",
     21201: "No 'To' number is specified",
     21205: "Url parameter is not a valid URL: {value}",
-    21210: "Source phone number provided, {value}, is not yet verified for your account. You may only make"
+    21210: "Source phone number provided, {value}, is not yet verified for your account."
+    " You may only make"
     " calls from phone numbers that you've verified or purchased from Twilio.",
     21211: "Invalid 'To' Phone Number: {value}",
     21212: "Invalid 'From' Phone Number: {value}",
     21213: "'From' phone number is required",
     21214: "'To' phone number cannot be reached: {value}",
-    21215: "Account not authorized to call {value}. Perhaps you need to enable some international permissions",
+    21215: "Account not authorized to call {value}. Perhaps you need to enable some"
+    " international permissions",
     21216: "Call blocked by Twilio blocklist: {value}",
     21217: "Phone number does not appear to be valid: {value}",
     21218: "Invalid ApplicationSid: {value}",
-    21219: "The number {value} is unverified. Trial accounts may only make calls to verified numbers.",
+    21219: "The number {value} is unverified. Trial accounts may only make calls to"
+    " verified numbers.",
     21220: "Call is not in-progress. Cannot redirect.",
     21402: "Invalid Url: {value}",
-    21408: "Permission to send an SMS has not been enabled for the region indicated by the 'To' number: {value}",
+    21408: "Permission to send an SMS has not been enabled for the region indicated by the"
+    " 'To' number: {value}",
     21602: "Message body is required.",
     21603: "A 'From' phone number is required.",
     21604: "'To' phone number is required to send a Message",
-    21606: "The 'From' phone number {value} is not a valid, message-capable Twilio phone number for this"
+    21606: "The 'From' phone number {value} is not a valid, message-capable Twilio phone"
+    " number for this"
     " destination.",
-    21608: "The number {value} is unverified. Trial accounts cannot send messages to unverified numbers.",
+    21608: "The number {value} is unverified. Trial accounts cannot send messages to"
+    " unverified numbers.",
     21609: "Invalid 'StatusCallback': {value}",
     21610: "Attempt to send to unsubscribed recipient",
     21611: "This 'From' number has exceeded the maximum number of queued messages",
-    21612: "Message cannot be sent with the current combination of 'To' ({value}) and 'From' parameters.",
+    21612: "Message cannot be sent with the current combination of 'To' ({value}) and"
+    " 'From' parameters.",
     21614: "'To' number is not a valid mobile number: {value}",
     21617: "The concatenated message body exceeds the 1600 character limit",
     21626: "Invalid value(s) for 'StatusCallbackEvent': {value}",

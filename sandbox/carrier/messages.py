@@ -18,10 +18,10 @@ STOP = frozenset({"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OP
 START = frozenset({"START", "YES", "UNSTOP"})
 HELP = frozenset({"HELP", "INFO"})
 KEYWORD_REPLIES = {
-    "STOP": "You have successfully been unsubscribed. You will not receive any more messages from this number."
-    " Reply START to resubscribe.",
-    "START": "You have successfully been re-subscribed to messages from this number. Reply HELP for help."
-    " Reply STOP to unsubscribe.",
+    "STOP": "You have successfully been unsubscribed. You will not receive any more messages"
+    " from this number. Reply START to resubscribe.",
+    "START": "You have successfully been re-subscribed to messages from this number."
+    " Reply HELP for help. Reply STOP to unsubscribe.",
     "HELP": "Reply STOP to unsubscribe.",
 }
 REFUSALS = {
@@ -33,16 +33,20 @@ REFUSALS = {
 }
 """Twilio's own magic numbers, refused at create."""
 LATE_FAILURE = re.compile(r"\+15005553(003|004|005|006|007|008|034)")
-"""Our magic numbers: ``+1500555 3003`` and so on are accepted, then fail with error 30003 and so on."""
+"""Our magic numbers: ``+15005553003`` is accepted, then fails with error 30003; and so on."""
 LATE_MESSAGES = {
-    30003: "Unreachable destination handset", 30004: "Message blocked", 30005: "Unknown destination handset",
-    30006: "Landline or unreachable carrier", 30007: "Message filtered", 30008: "Unknown error",
+    30003: "Unreachable destination handset",
+    30004: "Message blocked",
+    30005: "Unknown destination handset",
+    30006: "Landline or unreachable carrier",
+    30007: "Message filtered",
+    30008: "Unknown error",
     30034: "Message from an unregistered number",
-}  # fmt: skip
+}
 
 GSM7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM7_PAIRS = frozenset("^{}\\[~]|€\f")
 LOOK_ALIKES = str.maketrans(
@@ -141,8 +145,17 @@ class Texts:
         self._webhooks.start(self._knock(number, message))
         return message
 
-    def _post(self, to: str, from_: str, body: str, direction: str, callback: str, *, media: int = 0,
-              automatic: bool = False) -> Message:  # fmt: skip
+    def _post(
+        self,
+        to: str,
+        from_: str,
+        body: str,
+        direction: str,
+        callback: str,
+        *,
+        media: int = 0,
+        automatic: bool = False,
+    ) -> Message:
         message = Message(
             self._account.sid, to, from_, body, direction, "queued", segments(body), media
         )
@@ -181,9 +194,15 @@ class Texts:
         message.updated = now()
         note("text_status", message_sid=message.sid, status=status, error_code=message.error_code)
         form = {
-            "AccountSid": message.account_sid, "ApiVersion": "2010-04-01", "From": message.from_, "To": message.to,
-            "MessageSid": message.sid, "MessageStatus": status, "SmsSid": message.sid, "SmsStatus": status,
-        }  # fmt: skip
+            "AccountSid": message.account_sid,
+            "ApiVersion": "2010-04-01",
+            "From": message.from_,
+            "To": message.to,
+            "MessageSid": message.sid,
+            "MessageStatus": status,
+            "SmsSid": message.sid,
+            "SmsStatus": status,
+        }
         if message.error_code:
             form["ErrorCode"] = str(message.error_code)
         if status in ("delivered", "undelivered"):
@@ -195,11 +214,18 @@ class Texts:
         if not url:
             return
         form = {
-            "AccountSid": message.account_sid, "ApiVersion": "2010-04-01", "Body": message.body,
-            "From": message.from_, "To": message.to, "MessageSid": message.sid, "SmsSid": message.sid,
-            "SmsMessageSid": message.sid, "NumMedia": "0", "NumSegments": str(message.num_segments),
+            "AccountSid": message.account_sid,
+            "ApiVersion": "2010-04-01",
+            "Body": message.body,
+            "From": message.from_,
+            "To": message.to,
+            "MessageSid": message.sid,
+            "SmsSid": message.sid,
+            "SmsMessageSid": message.sid,
+            "NumMedia": "0",
+            "NumSegments": str(message.num_segments),
             "SmsStatus": "received",
-        }  # fmt: skip
+        }
         for party, digits in (("From", message.from_), ("To", message.to)):
             form |= {
                 f"{party}City": "",

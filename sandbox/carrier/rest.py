@@ -54,6 +54,11 @@ def _authenticate(request: web.Request, carrier: Carrier) -> None:
         raise Refused(20003)
 
 
+def names(listed: str) -> frozenset[str]:
+    """Parameter names from one readable line."""
+    return frozenset(listed.split())
+
+
 async def form_of(request: web.Request, known: Iterable[str]) -> Form:
     """The form fields. Raises Refused 20001 when one is not a parameter of this resource."""
     form: Form = MultiDict((key, str(value)) for key, value in (await request.post()).items())

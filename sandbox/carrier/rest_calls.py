@@ -31,6 +31,7 @@ from .rest import (
     choice_of,
     form_of,
     method_of,
+    names,
     not_found,
     page,
     url_of,
@@ -40,22 +41,22 @@ from .state import Call
 
 LIST = "/2010-04-01/Accounts/{account}/Calls.json"
 ONE = "/2010-04-01/Accounts/{account}/Calls/{sid}.json"
-CREATE = frozenset(
-    ["To", "From", "Method", "FallbackUrl", "FallbackMethod", "StatusCallback", "StatusCallbackEvent", "StatusCallbackMethod", "SendDigits", "Timeout", "Record", "RecordingChannels", "RecordingStatusCallback", "RecordingStatusCallbackMethod", "RecordingStatusCallbackEvent", "RecordingTrack", "RecordingConfigurationId", "Trim", "SipAuthUsername", "SipAuthPassword", "MachineDetection", "MachineDetectionTimeout", "MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout", "AsyncAmd", "AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "CallerId", "Byoc", "CallReason", "CallToken", "TimeLimit", "ClientNotificationUrl", "Url", "Twiml", "ApplicationSid"]
+CREATE = names(
+    "To From Method FallbackUrl FallbackMethod StatusCallback StatusCallbackEvent"
+    " StatusCallbackMethod SendDigits Timeout Record RecordingChannels"
+    " RecordingStatusCallback RecordingStatusCallbackMethod RecordingStatusCallbackEvent"
+    " RecordingTrack RecordingConfigurationId Trim SipAuthUsername SipAuthPassword"
+    " MachineDetection MachineDetectionTimeout MachineDetectionSpeechThreshold"
+    " MachineDetectionSpeechEndThreshold MachineDetectionSilenceTimeout AsyncAmd"
+    " AsyncAmdStatusCallback AsyncAmdStatusCallbackMethod CallerId Byoc CallReason"
+    " CallToken TimeLimit ClientNotificationUrl Url Twiml ApplicationSid"
 )
-UPDATE = frozenset(
-    ["Url", "Method", "Status", "FallbackUrl", "FallbackMethod", "StatusCallback", "StatusCallbackMethod", "Twiml", "TimeLimit"]
+UPDATE = names(
+    "Url Method Status FallbackUrl FallbackMethod StatusCallback StatusCallbackMethod"
+    " Twiml TimeLimit"
 )
 FILTERS = (
-    frozenset(
-        {
-            "To",
-            "From",
-            "ParentCallSid",
-            "Status",
-            *(f"{f}Time{s}" for f in ("Start", "End") for s in ("", "<", ">")),
-        }
-    )
+    names("To From ParentCallSid Status StartTime StartTime< StartTime> EndTime EndTime< EndTime>")
     | PAGING
 )
 LONGEST_TWIML = 4000
@@ -86,7 +87,7 @@ async def _create(request: web.Request, carrier: Carrier) -> web.StreamResponse:
 async def answer_or_lose(
     request: web.Request, fault: dict[str, object], sid: str, response: web.Response
 ) -> web.StreamResponse:
-    """The answer, unless the fault says that it gets lost on its way: ``reset``, ``500``, ``timeout``."""
+    """The answer, unless the fault loses it on its way by ``reset``, ``500`` or ``timeout``."""
     match str(fault.get("lose_answer", "")):
         case "":
             return response

@@ -8,14 +8,17 @@ from sandbox.journal import note
 from .carrier import Carrier
 from .errors import Refused
 from .messages import Outgoing
-from .rest import E164, PAGING, api, check_known, form_of, not_found, page, url_of
+from .rest import E164, PAGING, api, check_known, form_of, names, not_found, page, url_of
 from .rest_calls import answer_or_lose
 from .state import Message
 
 LIST = "/2010-04-01/Accounts/{account}/Messages.json"
 ONE = "/2010-04-01/Accounts/{account}/Messages/{sid}.json"
-CREATE = frozenset(
-    ["To", "StatusCallback", "ApplicationSid", "MaxPrice", "ProvideFeedback", "Attempt", "ValidityPeriod", "ForceDelivery", "ContentRetention", "AddressRetention", "SmartEncoded", "PersistentAction", "TrafficType", "ShortenUrls", "ScheduleType", "SendAt", "SendAsMms", "ContentVariables", "RiskCheck", "From", "FallbackFrom", "MessagingServiceSid", "Body", "MediaUrl", "ContentSid"]
+CREATE = names(
+    "To StatusCallback ApplicationSid MaxPrice ProvideFeedback Attempt ValidityPeriod"
+    " ForceDelivery ContentRetention AddressRetention SmartEncoded PersistentAction"
+    " TrafficType ShortenUrls ScheduleType SendAt SendAsMms ContentVariables RiskCheck"
+    " From FallbackFrom MessagingServiceSid Body MediaUrl ContentSid"
 )
 FILTERS = frozenset({"To", "From", "DateSent", "DateSent<", "DateSent>"}) | PAGING
 
@@ -46,7 +49,7 @@ async def _create(request: web.Request, carrier: Carrier) -> web.StreamResponse:
             media,
             url_of(form, "StatusCallback", 21609),
             form.get("SmartEncoded") == "true",
-        )  # fmt: skip
+        )
     )
     return await answer_or_lose(
         request, fault, message.sid, web.json_response(message.resource(), status=201)

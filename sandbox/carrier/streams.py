@@ -54,12 +54,17 @@ def check_url(url: str) -> str | None:
 
 
 class MediaStream:
-    """One stream of one call. As a ``Medium`` it plays the server's audio and forwards the person's."""
+    """One stream of one call: a ``Medium`` that plays the server's audio, forwards the person's."""
 
     def __init__(
-        self, *, account_sid: str, call_sid: str, url: str, parameters: dict[str, str],
+        self,
+        *,
+        account_sid: str,
+        call_sid: str,
+        url: str,
+        parameters: dict[str, str],
         tell: Callable[[str, str], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.sid = new_sid("MZ")
         self.parameters = parameters
         self._account_sid = account_sid
@@ -80,9 +85,9 @@ class MediaStream:
     async def run(self, session: aiohttp.ClientSession, signature: str) -> str:
         """Connect and stay until the server or the protocol ends it.
 
-        Returns ``closed`` (the server closed the socket), ``lost`` (the socket died), ``refused`` (no
-        connection) or ``protocol`` (a frame we do not accept). Cancel it to end the stream from our
-        side: it then sends ``stop`` and closes with 1000.
+        Returns ``closed`` (the server closed the socket), ``lost`` (the socket died), ``refused``
+        (no connection) or ``protocol`` (a frame we do not accept). Cancel it to end the stream from
+        our side: it then sends ``stop`` and closes with 1000.
         """
         if reason := check_url(self._url):
             return self._fail(31920, reason, "refused")
@@ -265,7 +270,8 @@ class MediaStream:
         await self._write(orjson.dumps(frame).decode())
 
     async def _write(self, text: str) -> None:
-        assert self._ws is not None
+        if self._ws is None:
+            return
         with contextlib.suppress(
             ConnectionError, aiohttp.ClientError
         ):  # the reader notices the loss

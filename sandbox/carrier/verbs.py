@@ -24,7 +24,7 @@ from .twiml import BadTwiml, Verb, parse
 from .webhooks import WebhookFailed
 
 if TYPE_CHECKING:
-    from .network import Leg
+    from .leg import Leg
 
 XML = ("text/xml", "application/xml", "text/html")
 APPLICATION_ERROR = "We are sorry. An application error has occurred. Goodbye."
@@ -212,14 +212,20 @@ async def _connect(leg: "Leg", verb: Verb) -> None:
     def tell(event: str, error: str) -> None:
         if callback:
             form = {
-                "AccountSid": leg.call.account_sid, "CallSid": leg.call.sid, "StreamSid": stream.sid,
-                "StreamName": element.get("name"), "StreamEvent": event,
+                "AccountSid": leg.call.account_sid,
+                "CallSid": leg.call.sid,
+                "StreamSid": stream.sid,
+                "StreamName": element.get("name"),
+                "StreamEvent": event,
                 "Timestamp": _milliseconds(),
-            } | ({"StreamError": error} if error else {})  # fmt: skip
+            } | ({"StreamError": error} if error else {})
             leg.exchange.webhooks.tell(
-                urljoin(leg.base_url, callback), form, method=element.get("statusCallbackMethod", "POST"),
-                kind="stream_callback", call_sid=leg.call.sid,
-            )  # fmt: skip
+                urljoin(leg.base_url, callback),
+                form,
+                method=element.get("statusCallbackMethod", "POST"),
+                kind="stream_callback",
+                call_sid=leg.call.sid,
+            )
 
     stream = MediaStream(
         account_sid=leg.call.account_sid,
@@ -250,7 +256,7 @@ def _milliseconds() -> str:
 
 
 async def dial(leg: "Leg", verb: Verb) -> Fetch | None:
-    """``<Dial>``: ring one or more numbers, the first to answer talks. Returns the action to follow."""
+    """``<Dial>``: ring the numbers, the first to answer talks. Returns the action to follow."""
     numbers = [noun for noun in verb.nouns if noun.name == "Number"]
     numbers = numbers or [Verb("Number", {}, verb.text)]
     caller_id = verb.get("callerId") or (

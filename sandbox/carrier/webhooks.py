@@ -73,7 +73,7 @@ class Webhooks:
         kind: str,
         call_sid: str | None = None,
     ) -> Reply:
-        """Send and return the answer. Raises WebhookFailed on no connection, time-out, 4xx or 5xx."""
+        """Send; return the answer. Raises WebhookFailed: no connection, time-out, 4xx, 5xx."""
         url, fragment = urldefrag(url)
         wishes = dict(parse_qsl(fragment))
         retries = _number(wishes, "rc", 1, 5)
@@ -134,11 +134,11 @@ class Webhooks:
         method: str,
         params: Mapping[str, str],
         headers: Mapping[str, str],
-        timeout: aiohttp.ClientTimeout,
+        limits: aiohttp.ClientTimeout,
     ) -> Reply:
         data = dict(params) if method == "POST" else None
         async with self.session.request(
-            method, URL(url, encoded=True), data=data, headers=headers, timeout=timeout
+            method, URL(url, encoded=True), data=data, headers=headers, timeout=limits
         ) as answer:
             body = await answer.read()
             return Reply(answer.status, answer.headers.get("Content-Type", ""), body, url)

@@ -61,7 +61,7 @@ class Knock:
 
 @dataclass
 class Product:
-    """The customer's server: answers TwiML by path, records what it was told, takes one media socket."""
+    """The customer's server: answers TwiML by path, records requests, takes one media socket."""
 
     origin: str = ""
     twiml: dict[str, str] = field(default_factory=dict)
@@ -79,7 +79,9 @@ class Product:
         self.news.set()
         if request.path.startswith("/broken"):
             return web.Response(status=500)
-        return web.Response(text=self.twiml.get(request.path, "<Response/>"), content_type="text/xml")
+        return web.Response(
+            text=self.twiml.get(request.path, "<Response/>"), content_type="text/xml"
+        )
 
     async def media(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

@@ -1,6 +1,7 @@
 """A call's life as the customer sees it, driven with Twilio's own SDK."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -30,7 +31,12 @@ async def test_an_answered_call_is_told_from_start_to_end_and_every_request_is_s
     told = await world.product.told("/status", 4)
 
     told.sort(key=lambda knock: int(knock.form["SequenceNumber"]))
-    assert [k.form["CallStatus"] for k in told] == ["initiated", "ringing", "in-progress", "completed"]
+    assert [k.form["CallStatus"] for k in told] == [
+        "initiated",
+        "ringing",
+        "in-progress",
+        "completed",
+    ]
     assert [k.form["SequenceNumber"] for k in told] == ["0", "1", "2", "3"]
     assert all(k.genuine and k.form["CallSid"] == call.sid for k in world.product.knocks)
     assert len({k.token for k in world.product.knocks}) == 5
@@ -38,7 +44,11 @@ async def test_an_answered_call_is_told_from_start_to_end_and_every_request_is_s
     assert told[3].form["Duration"] == "1"
     assert told[3].form["SipResponseCode"] == "200"
     fetched = await asyncio.to_thread(world.client.calls(call.sid).fetch)
-    assert (fetched.status, fetched.duration, fetched.direction) == ("completed", "1", "outbound-api")
+    assert (fetched.status, fetched.duration, fetched.direction) == (
+        "completed",
+        "1",
+        "outbound-api",
+    )
 
 
 async def test_without_a_subscription_only_the_end_is_told(world: World):
@@ -56,7 +66,9 @@ async def test_without_a_subscription_only_the_end_is_told(world: World):
     ("answers", "status", "sip"),
     [("busy", "busy", "486"), ("no_answer", "no-answer", "487"), ("failed", "failed", "404")],
 )
-async def test_a_call_that_nobody_takes_ends_with_its_reason(world: World, answers: str, status: str, sip: str):
+async def test_a_call_that_nobody_takes_ends_with_its_reason(
+    world: World, answers: str, status: str, sip: str
+):
     world.people[THEIRS] = Double(answers=answers)
 
     call = await world.call(timeout=1, status_callback=f"{world.product.origin}/status")
@@ -85,7 +97,9 @@ async def test_a_call_cancelled_in_the_queue_tells_nobody(world: World):
 
 async def test_a_ringing_call_can_be_cancelled(world: World):
     world.people[THEIRS] = Double(rings_s=30)
-    call = await world.call(status_callback=f"{world.product.origin}/s", status_callback_event=ALL_EVENTS)
+    call = await world.call(
+        status_callback=f"{world.product.origin}/s", status_callback_event=ALL_EVENTS
+    )
     await world.product.told("/s", 2)
 
     await asyncio.to_thread(world.client.calls(call.sid).update, status="canceled")
@@ -103,7 +117,7 @@ async def test_calls_leave_the_queue_at_the_accounts_rate_and_in_order():
 
     gaps = [
         (later.started - earlier.started).total_seconds()
-        for earlier, later in zip(made, made[1:], strict=False)
+        for earlier, later in itertools.pairwise(made)
         if later.started and earlier.started
     ]
     assert len(gaps) == 3
@@ -216,9 +230,12 @@ async def test_a_failing_voice_url_is_followed_by_the_fallback(world: World):
 
 
 @pytest.mark.parametrize(
-    ("twiml", "code"), [("<Response><Hangup></Response>", 12100), ("<Reply/>", 12100), ("x" * 3000, 12100)]
+    ("twiml", "code"),
+    [("<Response><Hangup></Response>", 12100), ("<Reply/>", 12100), ("x" * 3000, 12100)],
 )
-async def test_bad_twiml_is_an_application_error_that_ends_the_call(world: World, twiml: str, code: int):
+async def test_bad_twiml_is_an_application_error_that_ends_the_call(
+    world: World, twiml: str, code: int
+):
     call = await world.call(twiml=twiml)
 
     error = await world.saw("application_error", call.sid)
@@ -288,8 +305,9 @@ async def test_dial_connects_two_people_and_reports_to_its_action(world: World):
     world.people[THEIRS] = Double(says=speak)
     world.people["+13125550199"] = Double(says=listen)
     world.product.twiml["/voice"] = (
-        '<Response><Dial action="/after" timeout="5"><Number statusCallback="/leg" statusCallbackEvent='
-        '"initiated ringing answered completed">+13125550199</Number></Dial></Response>'
+        '<Response><Dial action="/after" timeout="5"><Number statusCallback="/leg" '
+        'statusCallbackEvent="initiated ringing answered completed">'
+        "+13125550199</Number></Dial></Response>"
     )
 
     call = await world.call()
@@ -299,7 +317,12 @@ async def test_dial_connects_two_people_and_reports_to_its_action(world: World):
 
     assert heard.count(b"\x11") > 160 * 5
     assert after.form["DialCallStatus"] == "completed"
-    assert {k.form["CallStatus"] for k in legs} == {"initiated", "ringing", "in-progress", "completed"}
+    assert {k.form["CallStatus"] for k in legs} == {
+        "initiated",
+        "ringing",
+        "in-progress",
+        "completed",
+    }
     assert all(k.form["ParentCallSid"] == call.sid for k in legs)
     assert after.form["DialCallSid"] == legs[0].form["CallSid"]
 

@@ -29,7 +29,11 @@ async def test_a_text_is_sent_then_delivered_and_the_first_state_is_not_told(wor
     message = await text(world, status_callback=f"{world.product.origin}/status")
     told = await world.product.told("/status", 2)
 
-    assert (message.status, message.num_segments, message.direction) == ("queued", "1", "outbound-api")
+    assert (message.status, message.num_segments, message.direction) == (
+        "queued",
+        "1",
+        "outbound-api",
+    )
     assert [k.form["MessageStatus"] for k in told] == ["sent", "delivered"]
     assert all(k.genuine and k.form["MessageSid"] == message.sid for k in told)
     assert (await asyncio.to_thread(world.client.messages(message.sid).fetch)).status == "delivered"
@@ -42,7 +46,11 @@ async def test_a_person_texts_back(world: World):
     [reply] = await world.product.told("/sms")
 
     assert reply.genuine
-    assert (reply.form["Body"], reply.form["From"], reply.form["To"]) == ("Yes please", THEIRS, OURS)
+    assert (reply.form["Body"], reply.form["From"], reply.form["To"]) == (
+        "Yes please",
+        THEIRS,
+        OURS,
+    )
     assert (reply.form["SmsStatus"], reply.form["NumSegments"]) == ("received", "1")
     assert reply.form["MessageSid"] == reply.form["SmsSid"] == reply.form["SmsMessageSid"]
 
@@ -54,7 +62,9 @@ async def test_twiml_can_answer_a_text(world: World):
     await world.product.told("/sms")
     await world.saw("text_created")
 
-    [answer] = [m for m in world.carrier.account.messages.values() if m.direction == "outbound-reply"]
+    [answer] = [
+        m for m in world.carrier.account.messages.values() if m.direction == "outbound-reply"
+    ]
     assert (answer.body, answer.to) == ("Noted, thanks.", THEIRS)
 
 

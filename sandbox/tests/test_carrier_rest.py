@@ -36,7 +36,10 @@ async def test_the_account_is_shown_to_its_owner_and_to_nobody_else(world: World
 
     assert (account.sid, account.status) == (ACCOUNT_SID, "active")
     assert await refused(stranger.api.accounts(ACCOUNT_SID).fetch) == (401, 20003)
-    assert await refused(stranger.calls.create, to=THEIRS, from_=OURS, twiml="<Response/>") == (401, 20003)
+    assert await refused(stranger.calls.create, to=THEIRS, from_=OURS, twiml="<Response/>") == (
+        401,
+        20003,
+    )
     assert world.carrier.account.calls == {}
 
 
@@ -64,10 +67,15 @@ async def test_lists_come_in_pages(world: World):
 
 
 async def test_a_numbers_webhooks_are_changed_and_a_bad_one_changes_nothing(world: World):
-    number = (await asyncio.to_thread(world.client.incoming_phone_numbers.list, phone_number=OURS))[0]
+    number = (await asyncio.to_thread(world.client.incoming_phone_numbers.list, phone_number=OURS))[
+        0
+    ]
 
     changed = await asyncio.to_thread(
-        number.update, voice_url="https://x.example.com/v", voice_method="GET", sms_url="https://x.example.com/s"
+        number.update,
+        voice_url="https://x.example.com/v",
+        voice_method="GET",
+        sms_url="https://x.example.com/s",
     )
     bad = await refused(number.update, voice_url="not a url", sms_url="https://y.example.com/")
     after = await asyncio.to_thread(number.fetch)
@@ -115,7 +123,10 @@ async def test_an_unknown_parameter_is_named(world: World):
     auth = {"Authorization": aiohttp.encode_basic_auth(ACCOUNT_SID, token)}
     form = {"To": THEIRS, "From": OURS, "Twiml": "<Response/>", "MachineDetect": "Enable"}
 
-    async with aiohttp.ClientSession() as session, session.post(url, data=form, headers=auth) as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=form, headers=auth) as answer,
+    ):
         status, body = answer.status, await answer.json()
 
     assert status == 400
@@ -150,7 +161,9 @@ async def test_calls_are_listed_by_party_status_and_start(world: World):
     assert await sids() == [busy.sid, ended.sid]
     assert await sids(to=THEIRS) == [ended.sid]
     assert await sids(status="busy") == [busy.sid]
-    assert await sids(to=THEIRS, from_=OURS, start_time_after=made.created.replace(year=2000)) == [ended.sid]
+    assert await sids(to=THEIRS, from_=OURS, start_time_after=made.created.replace(year=2000)) == [
+        ended.sid
+    ]
     assert await sids(start_time_after=made.created.replace(year=2099)) == []
     assert await sids(start_time_before=made.created.replace(year=2000)) == []
 

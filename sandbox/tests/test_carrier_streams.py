@@ -161,7 +161,10 @@ async def test_keys_arrive_as_dtmf(world: World):
     call = await connect(world)
     await world.ended(call.sid)
 
-    assert keys == [{"track": "inbound_track", "digit": "1"}, {"track": "inbound_track", "digit": "#"}]
+    assert keys == [
+        {"track": "inbound_track", "digit": "1"},
+        {"track": "inbound_track", "digit": "#"},
+    ]
 
 
 async def test_a_hang_up_sends_stop_and_the_call_does_not_run_what_follows(world: World):
@@ -197,7 +200,10 @@ async def test_when_the_server_closes_the_next_verb_runs(world: World):
     await world.ended(call.sid)
     told = await world.product.told("/stream", 2)
 
-    assert [e["verb"] for e in journal.events(kind="verb", call_sid=call.sid)] == ["Connect", "Hangup"]
+    assert [e["verb"] for e in journal.events(kind="verb", call_sid=call.sid)] == [
+        "Connect",
+        "Hangup",
+    ]
     assert {k.form["StreamEvent"] for k in told} == {"stream-started", "stream-stopped"}
     assert all(k.genuine for k in told)
 
@@ -266,7 +272,9 @@ async def test_a_redirect_sends_stop_to_the_running_stream(world: World):
     call = await connect(world)
     await world.saw("stream_started", call.sid)
 
-    await asyncio.to_thread(world.client.calls(call.sid).update, twiml="<Response><Hangup/></Response>")
+    await asyncio.to_thread(
+        world.client.calls(call.sid).update, twiml="<Response><Hangup/></Response>"
+    )
     ended = await world.ended(call.sid)
     await world.product.media_closed.wait()
 
@@ -317,7 +325,10 @@ async def test_a_refused_handshake_is_reported_and_the_call_goes_on(world: World
     await world.ended(call.sid)
 
     assert journal.events(kind="stream_error", call_sid=call.sid)[0]["code"] == 31920
-    assert [e["verb"] for e in journal.events(kind="verb", call_sid=call.sid)] == ["Connect", "Hangup"]
+    assert [e["verb"] for e in journal.events(kind="verb", call_sid=call.sid)] == [
+        "Connect",
+        "Hangup",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +349,9 @@ def test_stream_urls_are_wss_or_loopback_and_carry_no_query(url: str, allowed: b
 async def test_a_recording_holds_the_person_on_channel_one_and_the_agent_on_two(world: World):
     async def server(media: Media) -> None:
         await media.until("start")
-        await asyncio.to_thread(world.client.calls(call_sid[0]).recordings.create, recording_channels="dual")
+        await asyncio.to_thread(
+            world.client.calls(call_sid[0]).recordings.create, recording_channels="dual"
+        )
         await media.play(AGENT * 4000)
         await media.send(event="mark", streamSid=media.sid, mark={"name": "end"})
         await media.until("mark")
@@ -361,7 +374,10 @@ async def test_a_recording_holds_the_person_on_channel_one_and_the_agent_on_two(
             sound = await answer.read()
         async with session.get(f"{recording.media_url}.mp3") as answer:
             mp3 = answer.status
-    async with aiohttp.ClientSession() as session, session.get(f"{recording.media_url}.wav") as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{recording.media_url}.wav") as answer,
+    ):
         stranger = answer.status
 
     with wave.open(io.BytesIO(sound)) as file:
@@ -369,7 +385,11 @@ async def test_a_recording_holds_the_person_on_channel_one_and_the_agent_on_two(
         assert (file.getframerate(), file.getnchannels()) == (8000, 2)
     assert not samples[:, 0].any()
     assert np.count_nonzero(samples[:, 1]) == 4000
-    assert (recording.status, recording.source, recording.channels) == ("completed", "StartCallRecordingAPI", 2)
+    assert (recording.status, recording.source, recording.channels) == (
+        "completed",
+        "StartCallRecordingAPI",
+        2,
+    )
     assert (mp3, stranger) == (404, 401)
 
 
