@@ -88,6 +88,8 @@ def processes() -> list[Process]:
                 *(*celery, "worker", "--loglevel=WARNING", "--pool=threads", "--concurrency=8"),
                 *("--without-mingle", "--without-gossip"),
             ),
+            # On a developer's machine or in a container we may well be root.
+            {"PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
         ),
         Process(
             "beat",

@@ -199,7 +199,9 @@ def start(server: Server, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the server as its user. On Linux it stops when the calling thread dies, however."""
     places = server.places
     make_private(places.run, places)
-    server.socket.unlink(missing_ok=True)
+    # No predecessor lives. Its pid may, as a zombie that nobody reaps or as another program.
+    for leftover in (server.socket, Path(f"{server.socket}.lock")):
+        leftover.unlink(missing_ok=True)
     death_signal, _ = server.stop_signals[0]
     parent = os.getpid()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None

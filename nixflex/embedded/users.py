@@ -16,6 +16,7 @@ from .places import EmbeddedError
 START_SECONDS = 60.0
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
+SERVERS = ("postgres", "valkey")
 SLOTS = 512
 
 # What this process holds until it exits: file descriptors by (folder, server).
@@ -55,6 +56,10 @@ class Files:
         """What server and guardian said."""
         return self.data_dir / f"{self.name}.log"
 
+    def all(self) -> tuple[Path, ...]:
+        """Every one of them."""
+        return (self.users, self.guardian, self.starting, self.state, self.log)
+
 
 def ensure(
     data_dir: Path | str, *, postgres: bool = True, valkey: bool = True, durable: bool = True
@@ -65,7 +70,7 @@ def ensure(
     time. Without ``durable`` (tests) nothing waits for the disk and the broker forgets at a stop.
     Raises EmbeddedError, in words for the user, if they cannot run here.
     """
-    wanted = [name for name, asked in (("postgres", postgres), ("valkey", valkey)) if asked]
+    wanted = [name for name, asked in zip(SERVERS, (postgres, valkey), strict=True) if asked]
     if not wanted:
         return
     where = places.find(data_dir)
@@ -202,6 +207,11 @@ def _guarded(files: Files) -> bool:
 
 def _up_or_stopping(files: Files) -> bool:
     return _guarded(files)
+
+
+def in_use(data_dir: Path, name: str) -> bool:
+    """Whether this server runs or is about to."""
+    return data_dir.exists() and _guarded(Files(data_dir, name))
 
 
 def _used(files: Files) -> bool:

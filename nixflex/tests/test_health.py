@@ -26,9 +26,7 @@ def test_readyz_is_green_once_a_worker_ran_the_heartbeat():
     response = health.readyz(get("/readyz"))
 
     assert response.status_code == 200
-    assert response.content == (
-        b'{"status": "ok", "database": "ok", "broker": "ok", "beat": "ok"}'
-    )
+    assert response.content == (b'{"status": "ok", "database": "ok", "broker": "ok", "beat": "ok"}')
 
 
 def test_readyz_names_the_part_that_is_missing():

@@ -56,4 +56,4 @@ class Command(BaseCommand):
         if settings.SANDBOX:
             write("nixflex", "SANDBOX: calls are simulated, no telephone rings")
         else:
-            write("nixflex", "LIVE: calls reach real telephones")
+            write("nixflex", f"LIVE: calls and texts go out through {settings.TWILIO_API_URL}")
