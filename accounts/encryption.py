@@ -16,7 +16,7 @@ def _cipher() -> MultiFernet:
     return _fernet(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
-class EncryptedTextField(models.TextField):
+class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
     """Text that only ciphertext of leaves the process. Not searchable; empty stays empty."""
 
     def get_prep_value(self, value: str | None) -> str | None:

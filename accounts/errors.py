@@ -116,7 +116,7 @@ def _as_api_error(exc: Exception) -> ApiError | None:
             return ApiError("method_not_allowed", str(exc.detail), 405)
         case exceptions.Throttled():
             # An integer: the SDK reads anything else as 0.
-            wait = max(1, math.ceil(exc.wait or 1))
+            wait = max(1, math.ceil(getattr(exc, "wait", None) or 1))
             return ApiError(
                 "rate_limit_exceeded",
                 f"Too many requests. Try again in {wait} s.",

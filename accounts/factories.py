@@ -3,8 +3,9 @@
 import secrets
 from typing import Any
 
-import factory
-from factory.django import DjangoModelFactory
+from django.test import Client
+from factory.declarations import LazyFunction, Sequence, SubFactory
+from factory.django import DjangoModelFactory, Password
 
 from accounts.keys import create_key
 from accounts.models import Account, ApiKey, CarrierAccount, User
@@ -15,8 +16,8 @@ class UserFactory(DjangoModelFactory[User]):
         model = User
         skip_postgeneration_save = True
 
-    username = factory.Sequence(lambda n: f"user{n}")
-    password = factory.django.Password("correct horse")
+    username = Sequence(lambda n: f"user{n}")
+    password = Password("correct horse")
     is_staff = True
 
 
@@ -24,7 +25,7 @@ class AccountFactory(DjangoModelFactory[Account]):
     class Meta:
         model = Account
 
-    name = factory.Sequence(lambda n: f"Account {n}")
+    name = Sequence(lambda n: f"Account {n}")
 
 
 class ApiKeyFactory(DjangoModelFactory[ApiKey]):
@@ -33,7 +34,7 @@ class ApiKeyFactory(DjangoModelFactory[ApiKey]):
     class Meta:
         model = ApiKey
 
-    account = factory.SubFactory(AccountFactory)
+    account = SubFactory(AccountFactory)
     name = "Test"
 
     @classmethod
@@ -52,6 +53,12 @@ class CarrierAccountFactory(DjangoModelFactory[CarrierAccount]):
     class Meta:
         model = CarrierAccount
 
-    account = factory.SubFactory(AccountFactory)
-    sid = factory.LazyFunction(lambda: f"AC{secrets.token_hex(16)}")
-    auth_token = factory.LazyFunction(lambda: secrets.token_hex(16))
+    account = SubFactory(AccountFactory)
+    sid = LazyFunction(lambda: f"AC{secrets.token_hex(16)}")
+    auth_token = LazyFunction(lambda: secrets.token_hex(16))
+
+
+def api_client(account: Account | None = None) -> Client:
+    """Return a test client that holds a fresh key of ``account`` (a new one by default)."""
+    key = ApiKeyFactory.create(account=account or AccountFactory.create())
+    return Client(headers={"authorization": key.header})  # type: ignore[attr-defined]

@@ -23,6 +23,14 @@ class Text(serializers.CharField):
         kwargs.setdefault("trim_whitespace", False)
         super().__init__(**kwargs)
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        # CharField takes "" before it asks to_internal_value.
+        if data == "" and isinstance(data, str):
+            if not self.allow_blank:
+                raise invalid_field(self.field_name or "", "must not be empty.")
+            return self.to_internal_value(data)
+        return super().run_validation(data)
+
     def to_internal_value(self, data: Any) -> str:
         name = self.field_name or ""
         if not isinstance(data, str):

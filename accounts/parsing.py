@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -32,8 +32,8 @@ class JSONBodyParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        raw = stream.read() if limit is None else stream.read(limit + 1)
-        if limit is not None and len(raw) > limit:
+        raw = stream.read(limit + 1)
+        if len(raw) > limit:
             raise ApiError(
                 "request_too_large",
                 f"The body is larger than {limit} bytes.",
@@ -101,19 +101,21 @@ def _storable(text: str) -> bool:
 def body(request: Request) -> dict[str, Any]:
     """Return the request's JSON object; ``{}`` when there was no body, of whatever content type."""
     # DRF makes an empty body of a form content type a QueryDict, which serializers read as a form.
-    return {} if isinstance(request.data, QueryDict) else request.data
+    data = request.data
+    return {} if isinstance(data, QueryDict) or not isinstance(data, dict) else data
 
 
 class AlwaysJSON(BaseContentNegotiation):
     """No ``Accept`` header turns an answer into a 406: the view's first renderer answers."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
 
     def select_renderer(
         self,
         request: Request,
-        renderers: Sequence[BaseRenderer],
+        renderers: Iterable[BaseRenderer],
         format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type or "application/json"
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type or "application/json"

@@ -29,17 +29,16 @@ class RequestIdMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if self._is_async:
-            return self._acall(request)
         request_id = f"req_{secrets.token_hex(8)}"
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = cast(HttpResponseBase, self.get_response(request))
+        # Bound until the next request: Django logs a refusal after the last middleware is through.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        if self._is_async:
+            return self._acall(request, request_id)
+        response = cast(HttpResponseBase, self.get_response(request))
         return _with_headers(response, request, request_id)
 
-    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        request_id = f"req_{secrets.token_hex(8)}"
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
+    async def _acall(self, request: HttpRequest, request_id: str) -> HttpResponseBase:
+        response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         return _with_headers(response, request, request_id)
 
 

@@ -148,4 +148,5 @@ def _valid(
 ) -> dict[str, Any]:
     given = kind(data=body(request))
     given.is_valid(raise_exception=True)
-    return given.validated_data
+    valid: dict[str, Any] = given.validated_data
+    return valid

@@ -2,7 +2,7 @@
 
 import secrets
 
-import factory
+from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
 from accounts.factories import AccountFactory, CarrierAccountFactory
@@ -13,8 +13,8 @@ class AgentFactory(DjangoModelFactory[Agent]):
     class Meta:
         model = Agent
 
-    account = factory.SubFactory(AccountFactory)
-    name = factory.Sequence(lambda n: f"Agent {n}")
+    account = SubFactory(AccountFactory)
+    name = Sequence(lambda n: f"Agent {n}")
 
 
 class PhoneNumberFactory(DjangoModelFactory[PhoneNumber]):
@@ -23,10 +23,8 @@ class PhoneNumberFactory(DjangoModelFactory[PhoneNumber]):
     class Meta:
         model = PhoneNumber
 
-    account = factory.SubFactory(AccountFactory)
-    agent = factory.SubFactory(AgentFactory, account=factory.SelfAttribute("..account"))
-    carrier_account = factory.SubFactory(
-        CarrierAccountFactory, account=factory.SelfAttribute("..account")
-    )
-    phone_number = factory.Sequence(lambda n: f"+447446{n % 1_000_000:06d}")
-    carrier_number_sid = factory.LazyFunction(lambda: f"PN{secrets.token_hex(16)}")
+    account = SubFactory(AccountFactory)
+    agent = SubFactory(AgentFactory, account=SelfAttribute("..account"))
+    carrier_account = SubFactory(CarrierAccountFactory, account=SelfAttribute("..account"))
+    phone_number = Sequence(lambda n: f"+447446{n % 1_000_000:06d}")
+    carrier_number_sid = LazyFunction(lambda: f"PN{secrets.token_hex(16)}")

@@ -168,7 +168,7 @@ class AgentInput(serializers.Serializer[Agent]):
         super().__init__(*args, partial=True, **kwargs)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        given = super().to_internal_value(data)
+        given: dict[str, Any] = super().to_internal_value(data)
         if given.get("webhook_url") == "":
             given["webhook_url"] = None
         return given
@@ -202,7 +202,7 @@ class NumberSettings(serializers.Serializer[Any]):
     )
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        given = super().to_internal_value(data)
+        given: dict[str, Any] = super().to_internal_value(data)
         # Empty text clears, as null does.
         cleared = ("custom_prompt", "voice_id", "voicemail_message", "sms_prompt", "web_prompt")
         given.update({name: None for name in cleared if given.get(name) == ""})
@@ -215,7 +215,7 @@ class NumberUpdate(NumberSettings):
     agent_id = Text(**_nullable(max_length=64, required=False))
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        given = super().to_internal_value(data)
+        given: dict[str, Any] = super().to_internal_value(data)
         if not given:
             raise ApiError(
                 "missing_field",
@@ -259,7 +259,8 @@ class NumberImport(NumberSettings):
         for name in ("twilio_sid", "twilio_token"):
             if known.get(name) in (None, ""):
                 raise missing_field(name)
-        return super().to_internal_value(known)
+        given: dict[str, Any] = super().to_internal_value(known)
+        return given
 
     def validate_twilio_sid(self, sid: str) -> str:
         if not _TWILIO_SID.fullmatch(sid):

@@ -142,7 +142,7 @@ def _translated(failure: Exception, *, creates: bool) -> Exception:
         status = int(getattr(failure, "status", 0) or 0)
         code = int(getattr(failure, "code", 0) or 0)
         words = str(getattr(failure, "msg", "") or getattr(failure, "detail", "") or "")
-        words = _SDK_PREFIX.sub("", words)
+        words = _SDK_PREFIX.sub("", words).removeprefix(": ")
         if status == HTTPStatus.TOO_MANY_REQUESTS or code == TOO_MANY_REQUESTS:
             return Unavailable(f"{TOO_MANY_REQUESTS}: {words}")
         is_client_error = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
@@ -205,14 +205,18 @@ def point_number_at(
     *,
     voice_url: str,
     status_url: str,
-    sms_url: str = "",
+    sms_url: str | None = None,
 ) -> None:
-    """Have the carrier bring the number's calls (and texts, if ``sms_url`` is given) to these URLs,
+    """Have the carrier bring the number's calls (and texts, unless ``sms_url`` is None) to these URLs,
     by POST.
 
     An application or trunk on the number would override the URLs, so they are cleared.
     """
-    texts = {"sms_url": sms_url, "sms_method": "POST", "sms_application_sid": ""} if sms_url else {}
+    texts = (
+        {"sms_url": sms_url, "sms_method": "POST", "sms_application_sid": ""}
+        if sms_url is not None
+        else {}
+    )
     with _Session(account) as client:
         client.incoming_phone_numbers(number_sid).update(
             voice_url=voice_url,

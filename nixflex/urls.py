@@ -18,7 +18,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi", **OPEN), name="api-docs"),
     path("v1/", include("agents.urls")),
     path("v1/", include("calls.urls")),
-    re_path(r"^v1(/|$)", no_such_endpoint),
+    re_path(r"^v1(?:/|$)", no_such_endpoint),
     path("twilio/", include("calls.twilio_urls")),
     path("recordings/", include("calls.recording_urls")),
 ]

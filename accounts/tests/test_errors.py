@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import errors, fields
-from accounts.factories import ApiKeyFactory
+from accounts.factories import api_client
 from accounts.parsing import body
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,9 @@ def routes():
 
 @pytest.fixture
 def api() -> Client:
-    return Client(headers={"authorization": ApiKeyFactory().header}, raise_request_exception=False)
+    client = api_client()
+    client.raise_request_exception = False
+    return client
 
 
 def post(api: Client, raw: str | bytes, content_type: str = "application/json"):
