@@ -137,6 +137,7 @@ INSTALLED_APPS = [
     "sms",
     "calls",
     "campaigns",
+    "demo",
 ]
 MIDDLEWARE = [
     "accounts.requests.RequestIdMiddleware",

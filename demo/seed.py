@@ -1,0 +1,63 @@
+"""What a newcomer finds on the first visit: a login, an API key, and the sandbox's telephone account."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts.keys import create_key, default_account
+from accounts.models import ApiKey, User
+
+OUR_NUMBER = "+447446466847"
+SARAH = "+447386172392"
+
+AGENT = {
+    "name": "Mia",
+    "system_prompt": (
+        "You are Mia, the assistant of Bright Smile Dental in Camden.\n"
+        "The clinic is open Monday to Friday from 9 am to 5 pm. Parking is behind the building. "
+        "A check-up takes half an hour and costs 40 pounds.\n"
+        "Ask whether the time still suits them. If they want another day, ask which day and time they prefer, "
+        "and say that the clinic will confirm it. When nothing is left to settle, say goodbye and end the call."
+    ),
+    "welcome_message": "Bright Smile Dental, this is Mia. How can I help?",
+    "language": "en",
+}
+PURPOSE = "Remind the caller about their appointment tomorrow at 2 pm."
+KEY_NAME = "Demo"
+
+
+@dataclass(frozen=True)
+class Login:
+    username: str
+    password: str
+
+
+def operator_login() -> Login:
+    """The development dashboard's login, made once and the same ever after.
+
+    The password is random and lies in the data folder, readable by its owner only.
+    """
+    kept: Path = settings.DATA_DIR / "operator-password"
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(secrets.token_urlsafe(9))
+    login = Login("operator", kept.read_text())
+    user, _ = User.objects.get_or_create(
+        username=login.username, defaults={"is_staff": True, "is_superuser": True}
+    )
+    if not user.check_password(login.password):
+        user.set_password(login.password)
+        user.save(update_fields=["password"])
+    return login
+
+
+def api_key() -> str:
+    """``key_id:key_secret`` of the demo's key, made once and the same ever after."""
+    account = default_account()
+    key = ApiKey.objects.filter(account=account, name=KEY_NAME, revoked_at=None).first()
+    if key is None:
+        key, secret = create_key(account, name=KEY_NAME)
+        return f"{key.key_id}:{secret}"
+    return f"{key.key_id}:{key.secret}"

@@ -1,0 +1,119 @@
+"""The demo: start everything, place one call over the API, tell it, and serve on."""
+
+import os
+import shlex
+from typing import Any
+
+import httpx
+from django.conf import settings
+
+from calls.models import Call
+from demo import seed
+from demo.call import Follower, SandboxView
+from demo.console import Console
+from sandbox.carrier.state import ACCOUNT_SID, AUTH_TOKEN
+
+
+class DemoFailed(Exception):
+    """Something the demo needs went wrong; the message says what."""
+
+
+class Api:
+    """The public REST API as a developer uses it."""
+
+    def __init__(self, key: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"{settings.PUBLIC_URL}/v1",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=30.0,
+        )
+
+    def get(self, path: str) -> Any:
+        return self._answer(self._http.get(path))
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        return self._answer(self._http.post(path, json=body))
+
+    def _answer(self, response: httpx.Response) -> Any:
+        if response.is_error:
+            error = response.json()["error"]
+            raise DemoFailed(f"{response.request.url.path}: {error['code']}: {error['message']}")
+        return response.json()
+
+
+def prepare(api: Api) -> str:
+    """Create the demo's agent and import its number, once; return the agent's id."""
+    numbers = api.get("/phone-numbers")["phone_numbers"]
+    for number in numbers:
+        if number["phone_number"] == seed.OUR_NUMBER and number["agent_id"]:
+            return str(number["agent_id"])
+    agent_id = str(api.post("/agents", seed.AGENT)["agent_id"])
+    api.post(
+        "/phone-numbers",
+        {
+            "phone_number": seed.OUR_NUMBER,
+            "agent_id": agent_id,
+            "twilio_sid": ACCOUNT_SID,
+            "twilio_token": AUTH_TOKEN,
+        },
+    )
+    return agent_id
+
+
+def play(console: Console, api: Api) -> Call:
+    """Place one call to Sarah and print it until it ends.
+
+    ``SAY`` is what she says first, ``MUTE=1`` lets her line carry only silence.
+    """
+    agent_id = prepare(api)
+    sandbox = SandboxView(settings.SANDBOX_URL)
+    say, mute = os.environ.get("SAY", "").strip(), os.environ.get("MUTE", "") not in {"", "0"}
+    sandbox.instruct(seed.SARAH, say=[say] if say else [], muted=mute)
+    console.line()
+    console.line(f"Mia calls Sarah (a simulated person) and is told only: “{seed.PURPOSE}”")
+    console.call_begins()
+    placed = api.post(
+        "/calls/outbound",
+        {
+            "agent_id": agent_id,
+            "to_number": seed.SARAH,
+            "from_number": seed.OUR_NUMBER,
+            "prompt": seed.PURPOSE,
+        },
+    )
+    follower = Follower(console, sandbox, agent="Mia", person="Sarah")
+    call = follower.follow(placed["call_id"])
+    summarise(console, call, follower)
+    return call
+
+
+def summarise(console: Console, call: Call, follower: Follower) -> None:
+    latencies = [t.latency_ms for t in call.turns.all() if t.latency_ms is not None]
+    console.line()
+    console.line(f"  ended       {call.ended_reason}, {call.duration_ms / 1000:.1f} s connected")
+    if latencies:
+        mean = sum(latencies) // len(latencies)
+        console.line(f"  answers     {mean} ms on average, {max(latencies)} ms at most, {len(latencies)} answers")
+    if follower.rates:
+        mean_rate = sum(follower.rates) / len(follower.rates)
+        console.line(f"  recognised  {len(follower.rates)} turns of Sarah, word error rate {mean_rate:.0%}")
+    else:
+        console.line("  recognised  nothing was heard from Sarah")
+    if call.recording_path is not None:
+        console.line(f"  recording   {call.recording_path}")
+
+
+def invite(console: Console, key: str) -> None:
+    """What a newcomer can do next."""
+    login = seed.operator_login()
+    curl = [
+        "curl", f"{settings.PUBLIC_URL}/v1/calls/outbound",
+        "-H", f"Authorization: Bearer {key}",
+        "-H", "Content-Type: application/json",
+        "-d", f'{{"agent_id": "{prepare(Api(key))}", "to_number": "{seed.SARAH}"}}',
+    ]  # fmt: skip
+    console.line()
+    console.line("Everything stays on until Ctrl-C.", style="1")
+    console.line(f"  dashboard   {settings.PUBLIC_URL}/admin/   {login.username} / {login.password}")
+    console.line(f"  API key     {key}")
+    console.line(f"  call again  {shlex.join(curl)}")
