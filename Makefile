@@ -24,7 +24,7 @@ lint: ## check style, format and the direction of imports
 	$(DEV)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-timestamps
+	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-logo
 
 types: ## check types
 	$(DEV)
