@@ -66,6 +66,7 @@ _MONOLOGUE = 12  # words before a beep that need no phrase: a greeting in any la
 _REPLY_AFTER_MS = 700  # who begins sooner after the agent did was not answering it
 _TAIL = 8  # words of the last final in which a phrase may have begun
 _GREETING = 4  # words at most
+_ECHO = 3  # words at most of "Leave a message?" from a person, heard without its question mark
 _REPLIES_OF_A_PERSON = 2
 
 
@@ -104,8 +105,9 @@ class _Reading:
 class _Turn:
     """What the far end said since it last fell silent."""
 
+    reply: bool = False  # said after the agent, not over it
+    answers: bool = False  # the first since the agent spoke
     words: int = 0
-    reply: bool = False
     said: _Reading = field(default_factory=_Reading)
 
 
@@ -130,7 +132,9 @@ class AnswerClassifier:
         self._longest = 0  # words of the longest turn that was no reply
         self._first_ms: int | None = None
         self._agent_ms: int | None = None  # when the agent began, if nobody has spoken since
+        self._in_reply = False
         self._replies = 0
+        self._interim = _Reading()
         self._nearly: Answer | None = None  # what the last interim would have decided
 
     def heard(
@@ -152,8 +156,9 @@ class AnswerClassifier:
             turn.words = count
             if not turn.reply:
                 self._longest = max(self._longest, count)
-            self._last_final, self._nearly = fresh, None
+            self._last_final, self._interim, self._nearly = fresh, _Reading(), None
             return self._decide(self._said, count, _ENOUGH, at_ms)
+        self._interim = reading
         so_far = _Reading()
         so_far.add(self._said)
         so_far.add(reading)
@@ -167,20 +172,24 @@ class AnswerClassifier:
         self._last_final = Words()
         said = turn.said
         greeting = turn.words <= _GREETING and (said.greets or said.guards > 0)
-        if not self.verdict.machine and turn.reply and not said.evidence and not greeting:
+        telling = any(phrase.strength != "weak" for phrase in said.evidence)
+        if not self.verdict.machine and turn.answers and not telling and not greeting:
             self._replies += 1
             if self._replies >= _REPLIES_OF_A_PERSON:
                 self.settled = True
                 return self._change(Answer.HUMAN, TRANSCRIPT, "", 0.95, at_ms)
         person = said.asks or said.guards > 0
-        enough = _ENOUGH if turn.reply or person else _ENOUGH_AT_TURN_END
+        echo = turn.words <= _ECHO
+        enough = _ENOUGH if turn.reply or person or echo else _ENOUGH_AT_TURN_END
         if verdict := self._decide(self._said, turn.words, enough, at_ms):
             return verdict
         if self.verdict.machine:
             # A menu asks and apologises too; a person who is put through says hello.
             is_person = greeting and not said.evidence
         else:
-            is_person = person or (not said.evidence and (said.greets or turn.reply))
+            is_person = person or (
+                not said.evidence and (said.greets or turn.reply or turn.words <= _GREETING)
+            )
         if not is_person:
             return None
         return self._change(Answer.HUMAN, TRANSCRIPT, "", 0.8 if person else 0.6, at_ms)
@@ -199,7 +208,8 @@ class AnswerClassifier:
         if self.settled or self.verdict.machine:
             return None
         if answered_by.startswith("machine") or answered_by == "fax":
-            if self._replies or (self._said.guards and not self._said.evidence):
+            guards = self._said.guards + self._interim.guards
+            if self._replies or (guards and not self._said.evidence):
                 return None
             return self._change(Answer.VOICEMAIL, TWILIO_AMD, "", 0.9, at_ms)
         if answered_by == "human" and self.verdict.answer is Answer.UNDECIDED:
@@ -220,7 +230,9 @@ class AnswerClassifier:
         if self._first_ms is None:
             self._first_ms = started_ms
         agent_ms, self._agent_ms = self._agent_ms, None
-        return _Turn(reply=agent_ms is not None and started_ms >= agent_ms + _REPLY_AFTER_MS)
+        if agent_ms is not None:
+            self._in_reply = started_ms >= agent_ms + _REPLY_AFTER_MS
+        return _Turn(reply=self._in_reply, answers=self._in_reply and agent_ms is not None)
 
     def _read(self, fresh: Words, turn: _Turn, at_ms: int, *, fuzzy: bool) -> _Reading:
         text = fresh.after(self._last_final, _TAIL)
@@ -239,7 +251,7 @@ class AnswerClassifier:
                 continue
             weight = _WEIGHT[phrase.strength]
             if phrase.strength == "decisive":
-                if any(0 <= hit.start - guard.end <= _GUARD_REACH for guard in guards):
+                if any(g.start <= hit.start <= g.end + _GUARD_REACH for g in guards):
                     continue
                 weight *= _LATE if opened and self._replies else 1.0
             elif sentence in guarded:

@@ -121,6 +121,8 @@ _vocabulary: dict[str, list[str]] = {}
 
 def _plant(phrase: Phrase, pattern: str) -> None:
     """Add every variant of ``pattern`` to the search tree."""
+    if _PATTERN.sub("", pattern).strip():
+        raise ValueError(f"{phrase.id}: choices do not nest: {pattern!r}")
     choices = [
         [_literal(text) for text in (found["word"] or found["choice"] or "").split("|")]
         for found in _PATTERN.finditer(pattern)
