@@ -19,10 +19,11 @@ def new_sid() -> str:
 
 
 class CallFactory(DjangoModelFactory[Call]):
-    """An outbound call that waits to be dialled. Traits: ``dialled``, ``live``, ``over``, ``inbound``."""
+    """An outbound call, waiting to be dialled. Traits: dialled, live, over, inbound."""
 
     class Meta:
         model = Call
+        skip_postgeneration_save = True
 
     account = factory.SubFactory(AccountFactory)
     agent = factory.SubFactory(AgentFactory, account=factory.SelfAttribute("..account"))

@@ -207,8 +207,8 @@ def point_number_at(
     status_url: str,
     sms_url: str | None = None,
 ) -> None:
-    """Have the carrier bring the number's calls (and texts, unless ``sms_url`` is None) to these URLs,
-    by POST.
+    """Have the carrier bring the number's calls to these URLs by POST, and its texts unless
+    ``sms_url`` is None. An empty URL clears.
 
     An application or trunk on the number would override the URLs, so they are cleared.
     """

@@ -1,4 +1,4 @@
-"""The carrier's side of a test: its REST answers on the wire, and webhooks signed as it signs them."""
+"""The carrier's side of a test: its REST answers, and webhooks signed as it signs them."""
 
 import json
 from typing import Any
