@@ -1,4 +1,4 @@
-"""The ASGI application of both web and media processes; they differ only in the port they listen on."""
+"""The ASGI application of web and media processes, which differ only in the port they have."""
 
 import os
 
@@ -20,6 +20,8 @@ from media.consumers import TwilioStreamConsumer
 application = ProtocolTypeRouter(
     {
         "http": django_application,
-        "websocket": URLRouter([path("media/twilio/", TwilioStreamConsumer.as_asgi())]),
+        "websocket": URLRouter(
+            [path("media/twilio/", TwilioStreamConsumer.as_asgi())]  # type: ignore[arg-type, list-item]
+        ),
     }
 )

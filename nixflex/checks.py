@@ -10,8 +10,8 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 SECRET_KEY_LENGTH = 50
-NEW_SECRET_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
-NEW_ENCRYPTION_KEY = (
+RANDOM_TEXT = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+FERNET_KEY = (
     "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 )
 SERVICES = {
@@ -53,20 +53,20 @@ def _secrets() -> Iterator[tuple[int, str, str]]:
     except ImproperlyConfigured:  # how Django says that it is empty
         key = ""
     if not key:
-        yield 10, "SECRET_KEY is not set.", f"Make one: {NEW_SECRET_KEY}"
+        yield 10, "SECRET_KEY is not set.", f"Make one: {RANDOM_TEXT}"
     elif not settings.DEBUG and (
         len(key) < SECRET_KEY_LENGTH or len(set(key)) < 10 or key.startswith("django-insecure")
     ):
         yield (
             11,
             f"SECRET_KEY is weak: it needs {SECRET_KEY_LENGTH} random characters with DEBUG off.",
-            f"Make one: {NEW_SECRET_KEY}",
+            f"Make one: {RANDOM_TEXT}",
         )
     if not settings.FIELD_ENCRYPTION_KEYS:
         yield (
             12,
             "FIELD_ENCRYPTION_KEYS is not set: carrier credentials could not be stored encrypted.",
-            f"Make one, and keep it as safe as the database: {NEW_ENCRYPTION_KEY}",
+            f"Make one, and keep it as safe as the database: {FERNET_KEY}",
         )
     for position, key in enumerate(settings.FIELD_ENCRYPTION_KEYS, 1):
         try:
@@ -75,7 +75,7 @@ def _secrets() -> Iterator[tuple[int, str, str]]:
             yield (
                 13,
                 f"FIELD_ENCRYPTION_KEYS: key {position} is no Fernet key (32 bytes in base64).",
-                f"Make one: {NEW_ENCRYPTION_KEY}",
+                f"Make one: {FERNET_KEY}",
             )
 
 

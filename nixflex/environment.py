@@ -13,7 +13,7 @@ FALSE = ("0", "false", "no", "off", "")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """django-environ, but a value that cannot be read is noted in ``problems`` and the default used.
+    """django-environ, but of a value that cannot be read ``problems`` tells and the default is used.
 
     ``nixflex.checks`` refuses to start while there are problems.
     """

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from nixflex.celery import app
 from nixflex.tasks import HEARTBEAT_KEY
 
-TIMEOUT_SECONDS = 3.0
+TIMEOUT_SECONDS = 3
 
 
 @require_safe
@@ -21,7 +21,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when database, broker and beat work, else 503; the body has a word on each part."""
+    """Answer 200 when database, broker and beat work, else 503, with a word on each part."""
     parts = {name: _word_on(check) for name, check in PARTS.items()}
     ready = all(word == "ok" for word in parts.values())
     return JsonResponse(

@@ -1,7 +1,7 @@
 """Settings, all from the environment (and, in development, from ``.env``).
 
 ``.env.example`` lists every variable; ``nixflex/checks.py`` says in words what is missing or wrong.
-Defaults are those of a safe server: without ``.env`` nothing is in debug mode and nothing is simulated.
+Defaults are those of a safe server: without ``.env`` nothing is in debug mode or simulated.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if _public.scheme in {"http", "https"} else 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 
-# --- the outside: the sandbox unless told otherwise -------------------------------------------------
+# --- the outside: the sandbox unless told otherwise -----------------------------------------------
 # None means "not said": the sandbox in development, an error with DEBUG off (nixflex/checks.py).
 SANDBOX_SAID = env.bool("SANDBOX", default=None)
 SANDBOX = DEBUG if SANDBOX_SAID is None else SANDBOX_SAID
@@ -65,7 +65,7 @@ LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
 # Webhooks and tools may reach private addresses only where the operator says so.
 OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 
-# --- limits -----------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
 API_RATE_LIMIT_PER_MINUTE = env.int("API_RATE_LIMIT_PER_MINUTE", default=300)
 MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)
@@ -74,7 +74,7 @@ INBOUND_RESERVED_CALLS = env.int("INBOUND_RESERVED_CALLS", default=0)
 # A dial whose outcome the carrier does not show by then has failed; it is never sent again.
 DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
 
-# --- services ---------------------------------------------------------------------------------------
+# --- services -------------------------------------------------------------------------------------
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 EMBEDDED_VALKEY = not env.str("REDIS_URL", default="")
 DATABASES = {
@@ -114,7 +114,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
 }
 
-# --- Django -----------------------------------------------------------------------------------------
+# --- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
     "unfold",

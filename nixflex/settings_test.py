@@ -42,6 +42,11 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 if EMBEDDED_VALKEY:
     REDIS_URL = embedded.redis_url(DATA_DIR, db=TEST_SLOT)
     CELERY_BROKER_URL = embedded.celery_broker_url(DATA_DIR, db=TEST_SLOT)
-    CACHES["default"]["LOCATION"] = REDIS_URL
-    CHANNEL_LAYERS["default"]["CONFIG"]["hosts"][0]["address"] = REDIS_URL
+    CACHES = {"default": {**CACHES["default"], "LOCATION": REDIS_URL}}
+    CHANNEL_LAYERS = {
+        "default": {
+            **CHANNEL_LAYERS["default"],
+            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+        }
+    }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -299,12 +299,11 @@ def _first_number(path: Path) -> int:
 
 def _runs_in(pid: int, data: Path) -> bool:
     """Whether process ``pid`` lives and is a PostgreSQL of this data folder."""
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink() == data
-    except OSError:
-        pass
-    if sys.platform == "linux":
-        return False
+    if Path("/proc/self").exists():
+        try:
+            return Path(f"/proc/{pid}/cwd").readlink() == data
+        except OSError:
+            return False
     found = subprocess.run(
         ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -52,7 +52,7 @@ def test_readyz_names_a_failed_database_without_repeating_its_message():
 def test_readyz_names_a_broker_that_is_down(settings):
     tasks.heartbeat()
 
-    with mock.patch.object(health.app, "connection_for_write", side_effect=ConnectionError):
+    with mock.patch("nixflex.celery.app.connection_for_write", side_effect=ConnectionError):
         response = health.readyz(get("/readyz"))
 
     assert response.status_code == 503
