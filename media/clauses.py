@@ -101,7 +101,9 @@ class ClauseSplitter:
     their order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tags: bool = True) -> None:
+        """Without ``tags`` brackets are words like others: for texts that no model wrote."""
+        self._tags = tags
         self._text = ""
         self._tag: str | None = None  # an open bracket and what followed it
         self._any = False
@@ -113,7 +115,7 @@ class ClauseSplitter:
                 self._tag += char
                 if char == "]" or len(self._tag) > LONGEST_TAG:
                     self._close_tag(pieces)
-            elif char == "[":
+            elif char == "[" and self._tags:
                 self._tag = char
             else:
                 self._cut_before(char, pieces)

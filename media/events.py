@@ -121,6 +121,11 @@ class MachineVerdict(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Beep(Event):
+    """A single tone ended at ``t``."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndCommand(Event):
     """Somebody outside wants the call to end now."""
 

@@ -83,8 +83,25 @@ class Playout:
                 clause.heard = clause.complete = True
         self.play_end = t + sum(clause.audio_ms for clause in self.clauses if not clause.heard)
 
-    def drop(self, clause_id: int) -> None:
-        self.clauses = [clause for clause in self.clauses if clause.clause_id != clause_id]
+    def fail(self, clause_id: int) -> None:
+        """No more of this clause is coming: it ends where its audio ends, or never began."""
+        clause = self.find(clause_id)
+        if clause is not None and clause.audio_ms == 0:
+            self.clauses.remove(clause)
+        elif clause is not None:
+            clause.text = clause.words_heard(self.play_end + WAY_TO_THE_EAR_MS)
+            clause.complete = True
+
+    def started_at(self) -> int | None:
+        """When the first of the clauses began to play."""
+        return min((c.starts for c in self.clauses if c.starts is not None), default=None)
+
+    def first_waiting(self) -> int | None:
+        """The first clause that has not all gone out."""
+        return next((c.clause_id for c in self.clauses if not c.complete), None)
+
+    def waiting_since(self) -> int | None:
+        return next((c.asked_at for c in self.clauses if not c.complete), None)
 
     def audible(self) -> bool:
         """Whether audio is playing, or on its way: then silence needs a clear."""

@@ -29,12 +29,12 @@ class Reply:
     done: bool = False  # nothing more will be written
     tries: int = 1
     ends: str = ""  # the ended_reason, if the call ends when this was heard
+    patience: int = 0  # ms of further silence that are allowed after it
     interruptible: bool = True
     model_at: int | None = None
     clause_at: int | None = None
     audio_at: int | None = None
     frame_at: int | None = None
-    frame_clause: int | None = None
 
     @property
     def full_text(self) -> str:

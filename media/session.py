@@ -64,6 +64,7 @@ LOWEST_ENDPOINTING_MS = 100
 HANG_UP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 SEEN_EVERY_S = 15.0
+SHORTEST_WAIT_S = 0.005
 
 
 @dataclass(slots=True)
@@ -248,7 +249,7 @@ class Session:
         elif kind == "amd":
             self._step(MachineVerdict(t, str(data.get("answered_by") or "unknown")))
 
-    def note(self, kind: str, **data: Any) -> None:
+    def note(self, kind: str, /, **data: Any) -> None:
         """Add an event to the call's log."""
         self._note(Note(kind, data))
         self._flush_events()
@@ -273,7 +274,9 @@ class Session:
             self._alarm.cancel()
             self._alarm = None
         if wake_at is not None:
-            self._alarm = self._loop.call_at(self._started + wake_at / 1000, self._wake)
+            # Never at once: a rule that asks again and again must not spin the loop.
+            due = max(self._started + wake_at / 1000, self._loop.time() + SHORTEST_WAIT_S)
+            self._alarm = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
         metrics.LOOP_LAG_SECONDS.observe(

@@ -1,0 +1,266 @@
+"""The agent's side of the conversation machine: one reply at a time, from the model to the ear."""
+
+from collections.abc import Callable
+
+from calls.live import LiveCall, SpokenTurn
+from media.clauses import Clause, ClauseSplitter, Tag
+from media.courtesies import Phrases
+from media.events import (
+    Action,
+    AskModel,
+    CancelModel,
+    ClauseAudio,
+    ClauseFailed,
+    ClauseReady,
+    ClauseSent,
+    Clear,
+    Heard,
+    ModelDone,
+    ModelFailed,
+    ModelText,
+    Note,
+    Speak,
+    StoreTurn,
+)
+from media.history import History
+from media.playout import Playout
+from media.reply import Kind, Reply
+
+MODEL_DEADLINE_MS = 12_000
+VOICE_DEADLINE_MS = 10_000
+MOST_VOICE_FAILURES = 2
+MOST_TRIES = 2
+
+
+class Speaking:
+    """Holds the reply in flight. ``do`` takes the actions; the rules of when to speak are not here.
+
+    What was spoken is never begun again, and only what was heard enters the history.
+    """
+
+    def __init__(
+        self, call: LiveCall, phrases: Phrases, history: History, do: Callable[[Action], None]
+    ) -> None:
+        self.reply: Reply | None = None
+        self.playout = Playout()
+        self.voice_failures = 0  # clauses in a row that could not be said
+        self._call = call
+        self._phrases = phrases
+        self._history = history
+        self._do = do
+        self._generation = 0
+        self._clause_id = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether audio of the reply has gone out."""
+        return self.reply is not None and self.reply.frame_at is not None
+
+    @property
+    def mute(self) -> bool:
+        """Whether the voice is gone for good."""
+        return self.voice_failures >= MOST_VOICE_FAILURES
+
+    # --- beginning a reply ------------------------------------------------------------------------
+
+    def ask(
+        self, t: int, kind: Kind, *, speech_ended: int | None = None, hold: bool = False
+    ) -> None:
+        """Have the model write a reply to the history; with ``hold``, wait for ``release``."""
+        reply = self._start(t, kind, hold=hold)
+        if speech_ended is not None:
+            reply.speech_ended, reply.endpoint_at = speech_ended, t
+        self._do(AskModel(reply.generation, self._history.messages()))
+
+    def say(
+        self,
+        t: int,
+        kind: Kind,
+        text: str,
+        *,
+        ends: str = "",
+        hold: bool = False,
+        interruptible: bool = True,
+    ) -> None:
+        """Speak a text that needs no model, word for word; with ``ends``, hang up after it."""
+        reply = self._start(t, kind, hold=hold)
+        reply.ends, reply.interruptible, reply.done = ends, interruptible, True
+        splitter = ClauseSplitter(tags=False)
+        for piece in splitter.feed(text) + splitter.finish():
+            if isinstance(piece, Clause):
+                self._take_clause(t, reply, piece.text)
+
+    def release(self, t: int) -> None:
+        """Speak what was held back."""
+        reply = self.reply
+        if reply is not None and reply.hold:
+            reply.hold = False
+            held, reply.held = reply.held, []
+            for text in held:
+                self._speak(t, text)
+
+    def _start(self, t: int, kind: Kind, *, hold: bool) -> Reply:
+        self._generation += 1
+        self.reply = Reply(self._generation, kind, t, hold=hold)
+        return self.reply
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _written_by(self, generation: int) -> Reply | None:
+        reply = self.reply
+        return reply if reply and reply.generation == generation and not reply.done else None
+
+    def take_text(self, event: ModelText) -> None:
+        if (reply := self._written_by(event.generation)) is not None:
+            reply.model_at = event.t if reply.model_at is None else reply.model_at
+            self._take_pieces(event.t, reply, reply.splitter.feed(event.text))
+
+    def finish_text(self, event: ModelDone) -> None:
+        if (reply := self._written_by(event.generation)) is None:
+            return
+        self._take_pieces(event.t, reply, reply.splitter.finish())
+        reply.done = True
+        if not reply.written and not reply.ends and not reply.patience:
+            self._do(Note("empty_reply"))
+            self._say_fallback(event.t, reply)
+
+    def fail_text(self, event: ModelFailed) -> None:
+        """Once more if nothing was written; else what was written stands."""
+        if (reply := self._written_by(event.generation)) is None:
+            return
+        data = {"error": event.error, "spoken": bool(reply.written), "tries": reply.tries}
+        self._do(Note("model_failed", data))
+        self._do(CancelModel())
+        if reply.written:
+            reply.done = True
+        elif reply.tries < MOST_TRIES:
+            self._generation += 1
+            reply.generation, reply.asked_at = self._generation, event.t
+            reply.tries += 1
+            reply.splitter = ClauseSplitter()
+            self._do(AskModel(reply.generation, self._history.messages()))
+        else:
+            self._say_fallback(event.t, reply)
+
+    def _say_fallback(self, t: int, instead_of: Reply) -> None:
+        text = self._call.fallback_message or self._phrases.trouble
+        self.say(t, "fallback", text, hold=instead_of.hold)
+
+    def _take_pieces(self, t: int, reply: Reply, pieces: list[Clause | Tag]) -> None:
+        for piece in pieces:
+            if isinstance(piece, Clause):
+                self._take_clause(t, reply, piece.text)
+            elif piece.name == "END_CALL" and self._call.may_end_call:
+                reply.ends = reply.ends or "completed"
+            elif piece.name == "VOICEMAIL" and self._call.direction == "outbound":
+                reply.ends = "voicemail_detected"
+                self._do(Note("voicemail_detected", {"method": "llm_transcript"}))
+            elif piece.name == "WAIT":
+                reply.patience = 1000 * int(self._call.extras.get("wait_tag_s", 30))
+            else:
+                self._do(Note("tag_ignored", {"tag": piece.name}))
+
+    def _take_clause(self, t: int, reply: Reply, text: str) -> None:
+        reply.written.append(text)
+        reply.clause_at = t if reply.clause_at is None else reply.clause_at
+        if reply.hold:
+            reply.held.append(text)
+        else:
+            self._speak(t, text)
+
+    def _speak(self, t: int, text: str) -> None:
+        self._clause_id += 1
+        self.playout.add(t, self._clause_id, text)
+        self._do(Speak(self._clause_id, text))
+
+    # --- speaking ---------------------------------------------------------------------------------
+
+    def take_ready(self, event: ClauseReady) -> None:
+        if self.reply and self.reply.audio_at is None and self.playout.find(event.clause_id):
+            self.reply.audio_at = event.t
+
+    def take_audio(self, event: ClauseAudio) -> None:
+        if self.playout.find(event.clause_id) is None:
+            return
+        self.playout.audio(event.t, event.clause_id, event.ms)
+        self.voice_failures = 0
+        if self.reply and self.reply.frame_at is None:
+            self.reply.frame_at = event.t
+
+    def take_sent(self, event: ClauseSent) -> None:
+        self.playout.sent(event.clause_id)
+
+    def take_mark(self, event: Heard) -> None:
+        self.playout.heard(event.t, event.clause_id)
+
+    def fail_clause(self, event: ClauseFailed) -> None:
+        """The clause is skipped, or ends where its audio does; the next may fare better."""
+        clause = self.playout.find(event.clause_id)
+        if clause is None:
+            return
+        self.voice_failures += 1
+        self._do(Note("voice_failed", {"error": event.error, "said_ms": clause.audio_ms}))
+        self.playout.fail(event.clause_id)
+
+    # --- the end of a reply -----------------------------------------------------------------------
+
+    def cut(self, t: int) -> None:
+        """Silence at once: the reply is over, and of it only what was heard remains."""
+        reply = self.reply
+        if reply is None:
+            return
+        self.reply = None
+        if not reply.done:
+            self._do(CancelModel())
+        if self.playout.clauses:
+            self._do(Clear())
+        self._commit(reply, t, cut=True)
+
+    def settle(self, t: int) -> Reply | None:
+        """Close the reply once it was written and heard in full; return it then."""
+        reply = self.reply
+        if reply is None or not reply.done or reply.hold or not self.playout.all_heard():
+            return None
+        self.reply = None
+        self._commit(reply, t, cut=False)
+        return reply
+
+    def _commit(self, reply: Reply, t: int, *, cut: bool) -> None:
+        started = self.playout.started_at()
+        heard = self.playout.cut(t)
+        if not heard or started is None:
+            return
+        whole = " ".join(heard.split()) == " ".join(reply.full_text.split())
+        timings = reply.timings()
+        turn = SpokenTurn(
+            self._history.next_sequence(),
+            "agent",
+            heard,
+            started,
+            max(started, t),
+            full_text="" if whole else reply.full_text,
+            interrupted=cut and not whole,
+            latency_ms=timings.get("first_frame_ms"),
+            timings=timings,
+        )
+        self._history.add(turn)
+        self._do(StoreTurn(turn))
+
+    def deadline(self) -> int | None:
+        """When a reply that makes no progress is given up."""
+        reply = self.reply
+        if reply is None:
+            return None
+        waiting = self.playout.waiting_since()
+        if waiting is not None:
+            return max(waiting, self.playout.play_end) + VOICE_DEADLINE_MS
+        if not reply.done:
+            return max(reply.asked_at, self.playout.play_end) + MODEL_DEADLINE_MS
+        return None
+
+    def give_up(self, t: int) -> None:
+        stuck = self.playout.first_waiting()
+        if stuck is not None:
+            self.fail_clause(ClauseFailed(t, stuck, "no audio in time"))
+        elif self.reply is not None:
+            self.fail_text(ModelFailed(t, self.reply.generation, "no text in time"))
