@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ctypes
 import importlib
 import logging
 import os
@@ -15,8 +14,7 @@ from aiohttp import web
 
 from sandbox.app import PARTS, build
 
-PR_SET_PDEATHSIG = 1
-PARENT_POLL_S = 1.0
+PARENT_POLL_S = 0.5
 
 log = logging.getLogger("sandbox")
 
@@ -26,8 +24,6 @@ def main() -> int:
     options = _options()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         runner = asyncio.Runner(loop_factory=_fast_loop())
         with runner:
@@ -77,6 +73,13 @@ async def _serve(options: argparse.Namespace, parent: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     origin = f"http://{options.host}:{options.port}"
+    log.info(
+        "SIMULATION: the sandbox plays %s on %s. No telephone rings, no provider is contacted.",
+        ", ".join(
+            {"carrier": "Twilio", "speech": "Deepgram", "model": "Claude"}[p] for p in options.only
+        ),
+        origin,
+    )
     runner = web.AppRunner(
         build(options.only, cps=options.cps, origin=origin), access_log=None, shutdown_timeout=2.0
     )
@@ -89,13 +92,6 @@ async def _serve(options: argparse.Namespace, parent: int) -> int:
         )
         await runner.cleanup()
         return 1
-    log.info(
-        "SIMULATION: the sandbox plays %s on %s. No telephone rings, no provider is contacted.",
-        ", ".join(
-            {"carrier": "Twilio", "speech": "Deepgram", "model": "Claude"}[p] for p in options.only
-        ),
-        origin,
-    )
     watch = asyncio.create_task(_watch_parent(parent, stop))
     await stop.wait()
     watch.cancel()

@@ -47,6 +47,7 @@ class Leg:
         self._next: Program | None = None
         self._news = asyncio.Event()
         self._helpers: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.Task[None] | None = None
 
     # What others may ask of a live call.
 
@@ -111,6 +112,7 @@ class Leg:
         self.started = True
         self.call.started = now()
         self.call.move("ringing")
+        self.help(self._give_up())
         status = "failed"
         try:
             status = await self._converse(caller=person)
@@ -269,22 +271,30 @@ class Leg:
                 await self._down.wait()
         return self._down.is_set()
 
-    def help(self, work: Coroutine[Any, Any, None]) -> None:
+    def help(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the call, cancelled with it."""
         task = asyncio.create_task(work)
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
+        return task
 
     def limit(self, seconds: int) -> None:
         """The call may last this long, counted from its answer."""
         self.order.longest_s = seconds
         if self.call.answered is not None:
-            passed = (now() - self.call.answered).total_seconds()
-            self.help(self._watch_time(max(seconds - passed, 0)))
+            if self._timer is not None:
+                self._timer.cancel()
+            left = seconds - (now() - self.call.answered).total_seconds()
+            self._timer = self.help(self._hang_up_after(max(left, 0)))
 
-    async def _watch_time(self, seconds: float) -> None:
+    async def _hang_up_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self.hang_up("time_limit")
+
+    async def _give_up(self) -> None:
+        """A caller may hang up before anybody answers."""
+        await self.line.hung_up.wait()
+        self.hang_up("person")
 
     async def _detect(self, person: Person, detection: Detection) -> None:
         """Answering machine detection: the person's documented verdict, at the documented time."""

@@ -57,7 +57,8 @@ class Webhooks:
         """The HTTP client shared by webhooks, media sockets and ``<Play>``."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
@@ -77,7 +78,7 @@ class Webhooks:
         url, fragment = urldefrag(url)
         wishes = dict(parse_qsl(fragment))
         retries = _number(wishes, "rc", 1, 5)
-        again_on_status = wishes.get("rp") == "all"
+        again_on_anything = wishes.get("rp") == "all"
         token = str(uuid.uuid4())
         if method == "GET":
             url += ("&" if "?" in url else "?") + urlencode(params)
@@ -99,8 +100,12 @@ class Webhooks:
                         reply = await self._once(url, method, params, headers, timeout)
                     except aiohttp.ClientConnectorError as error:
                         failure = WebhookFailed(11205, f"cannot connect: {error.strerror or error}")
+                    except aiohttp.ConnectionTimeoutError:
+                        failure = WebhookFailed(11205, "no connection in time")
                     except (aiohttp.ClientError, ConnectionError) as error:
                         failure = WebhookFailed(11200, f"no answer: {type(error).__name__}")
+                        if not again_on_anything:
+                            break
                     else:
                         note(
                             kind,
@@ -113,7 +118,7 @@ class Webhooks:
                         if reply.status < 400:
                             return reply
                         failure = WebhookFailed(11200, f"HTTP {reply.status}")
-                        if not again_on_status:
+                        if not again_on_anything:
                             break
         except TimeoutError:
             failure = WebhookFailed(11200, "no answer in time")

@@ -167,6 +167,28 @@ async def test_a_person_who_hangs_up_ends_the_call(world: World):
     assert journal.events(kind="hang_up", call_sid=call.sid)[0]["by"] == "person"
 
 
+async def test_a_new_time_limit_replaces_the_old_one(world: World):
+    call = await world.call(twiml='<Response><Pause length="2"/></Response>', time_limit=1)
+    await world.saw("verb", call.sid)
+
+    await asyncio.to_thread(world.client.calls(call.sid).update, time_limit=60)
+    await world.ended(call.sid)
+
+    assert journal.events(kind="hang_up", call_sid=call.sid) == []
+
+
+async def test_a_caller_may_give_up_before_anybody_answers(world: World):
+    world.carrier.account.numbers[OURS].settings["voice_url"] = f"{world.product.origin}/inbound"
+    world.product.twiml["/inbound"] = "<Response><Redirect>/inbound</Redirect></Response>"
+
+    call = world.carrier.exchange.receive(to=OURS, from_=THEIRS)
+    await world.product.told("/inbound", 2)
+    world.carrier.exchange.legs[call.sid].line.hang_up()
+    ended = await world.ended(call.sid)
+
+    assert (ended["status"], call.answered) == ("no-answer", None)
+
+
 # Answering machine detection.
 
 
