@@ -1,7 +1,7 @@
 """One simulated call, placed through the public API and told as it happens.
 
-What each side *heard* is recognised from audio: the person's ear listens to the agent's voice off the line,
-and the agent's transcript is what the speech service made of the person's voice.
+What each side *heard* is recognised from audio: the person's ear listens to the agent's voice off
+the line, and the agent's transcript is what the speech service made of the person's voice.
 """
 
 import time
@@ -31,9 +31,10 @@ class SandboxView:
             self._seen = max(self._seen, event["n"])
             yield event
 
-    def instruct(self, number: str, **what: Any) -> None:
-        """Have the person at ``number`` say a sentence, or be muted, in the next call."""
-        self._http.put(f"/_sandbox/people/{number}", json=what).raise_for_status()
+    def instruct(self, number: str, **what: Any) -> str:
+        """Have the person at ``number`` say a sentence, or be muted; return their first name."""
+        answer = self._http.put(f"/_sandbox/people/{number}", json=what).raise_for_status()
+        return str(answer.json()["name"]).split()[0]
 
 
 class Follower:

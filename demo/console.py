@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 class Console:
-    """Plain lines, coloured on a terminal; every wait says what is waited for and how long it took."""
+    """Plain lines, coloured on a terminal; every wait says what for, and how long it took."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stdout

@@ -1,4 +1,4 @@
-"""What a newcomer finds on the first visit: a login, an API key, and the sandbox's telephone account."""
+"""What a newcomer finds on the first visit: a login, an API key, and an agent to be."""
 
 import secrets
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from accounts.keys import create_key, default_account
 from accounts.models import ApiKey, User
 
 OUR_NUMBER = "+447446466847"
-SARAH = "+447386172392"
+SOMEBODY = "+447386172392"
 
 AGENT = {
     "name": "Mia",
@@ -18,8 +18,9 @@ AGENT = {
         "You are Mia, the assistant of Bright Smile Dental in Camden.\n"
         "The clinic is open Monday to Friday from 9 am to 5 pm. Parking is behind the building. "
         "A check-up takes half an hour and costs 40 pounds.\n"
-        "Ask whether the time still suits them. If they want another day, ask which day and time they prefer, "
-        "and say that the clinic will confirm it. When nothing is left to settle, say goodbye and end the call."
+        "Ask whether the time still suits them. If they want another day, ask which day and time "
+        "they prefer, and say that the clinic will confirm it. When nothing is left to settle, "
+        "say goodbye and end the call."
     ),
     "welcome_message": "Bright Smile Dental, this is Mia. How can I help?",
     "language": "en",

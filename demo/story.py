@@ -61,44 +61,46 @@ def prepare(api: Api) -> str:
 
 
 def play(console: Console, api: Api) -> Call:
-    """Place one call to Sarah and print it until it ends.
+    """Place one call to a simulated person and print it until it ends.
 
-    ``SAY`` is what she says first, ``MUTE=1`` lets her line carry only silence.
+    ``SAY`` is what the person says first, ``MUTE=1`` lets their line carry only silence.
     """
     agent_id = prepare(api)
     sandbox = SandboxView(settings.SANDBOX_URL)
     say, mute = os.environ.get("SAY", "").strip(), os.environ.get("MUTE", "") not in {"", "0"}
-    sandbox.instruct(seed.SARAH, say=[say] if say else [], muted=mute)
+    person = sandbox.instruct(seed.SOMEBODY, say=[say] if say else [], muted=mute)
     console.line()
-    console.line(f"Mia calls Sarah (a simulated person) and is told only: “{seed.PURPOSE}”")
+    console.line(f"Mia calls {person} (a simulated person) and is told only: “{seed.PURPOSE}”")
     console.call_begins()
     placed = api.post(
         "/calls/outbound",
         {
             "agent_id": agent_id,
-            "to_number": seed.SARAH,
+            "to_number": seed.SOMEBODY,
             "from_number": seed.OUR_NUMBER,
             "prompt": seed.PURPOSE,
         },
     )
-    follower = Follower(console, sandbox, agent="Mia", person="Sarah")
+    follower = Follower(console, sandbox, agent="Mia", person=person)
     call = follower.follow(placed["call_id"])
     summarise(console, call, follower)
     return call
 
 
 def summarise(console: Console, call: Call, follower: Follower) -> None:
-    latencies = [t.latency_ms for t in call.turns.all() if t.latency_ms is not None]
+    answers = [turn.latency_ms for turn in call.turns.all() if turn.latency_ms is not None]
+    rates = follower.rates
     console.line()
     console.line(f"  ended       {call.ended_reason}, {call.duration_ms / 1000:.1f} s connected")
-    if latencies:
-        mean = sum(latencies) // len(latencies)
-        console.line(f"  answers     {mean} ms on average, {max(latencies)} ms at most, {len(latencies)} answers")
-    if follower.rates:
-        mean_rate = sum(follower.rates) / len(follower.rates)
-        console.line(f"  recognised  {len(follower.rates)} turns of Sarah, word error rate {mean_rate:.0%}")
+    if answers:
+        mean = sum(answers) // len(answers)
+        console.line(f"  latency     {mean} ms on average over {len(answers)} answers")
+    if rates:
+        console.line(
+            f"  recognised  word error rate {sum(rates) / len(rates):.0%} over {len(rates)} turns"
+        )
     else:
-        console.line("  recognised  nothing was heard from Sarah")
+        console.line("  recognised  nothing was heard of the person")
     if call.recording_path is not None:
         console.line(f"  recording   {call.recording_path}")
 
@@ -110,10 +112,12 @@ def invite(console: Console, key: str) -> None:
         "curl", f"{settings.PUBLIC_URL}/v1/calls/outbound",
         "-H", f"Authorization: Bearer {key}",
         "-H", "Content-Type: application/json",
-        "-d", f'{{"agent_id": "{prepare(Api(key))}", "to_number": "{seed.SARAH}"}}',
+        "-d", f'{{"agent_id": "{prepare(Api(key))}", "to_number": "{seed.SOMEBODY}"}}',
     ]  # fmt: skip
     console.line()
     console.line("Everything stays on until Ctrl-C.", style="1")
-    console.line(f"  dashboard   {settings.PUBLIC_URL}/admin/   {login.username} / {login.password}")
+    console.line(
+        f"  dashboard   {settings.PUBLIC_URL}/admin/   {login.username} / {login.password}"
+    )
     console.line(f"  API key     {key}")
     console.line(f"  call again  {shlex.join(curl)}")

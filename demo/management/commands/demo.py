@@ -18,7 +18,8 @@ from nixflex.supervisor import StartError, Supervisor, processes
 class Command(BaseCommand):
     help = (
         "Start everything, place one simulated call, print it live, and serve on until Ctrl-C. "
-        "SAY='a sentence' is what the person says; MUTE=1 mutes them; DEMO_EXIT=1 ends after the call."
+        "SAY='a sentence' is what the person says; MUTE=1 mutes them; "
+        "DEMO_EXIT=1 ends after the call."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
