@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any
 
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from agents import variables
@@ -102,13 +102,18 @@ def _own_connection[**P, R](work: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        close_old_connections()
+        _drop_stale_connection()
         try:
             return work(*args, **kwargs)
         finally:
-            close_old_connections()
+            _drop_stale_connection()
 
     return run
+
+
+def _drop_stale_connection() -> None:
+    if not connection.in_atomic_block:  # else it is the caller's
+        close_old_connections()
 
 
 @_own_connection

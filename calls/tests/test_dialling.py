@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import requests
-import responses
 import time_machine
 from django.db import connection, transaction
 from django.utils import timezone
@@ -30,9 +29,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def telco():
-    with responses.mock as mock:
-        yield mock
+def _no_other_carrier(telco: Any) -> None:
+    """No test here may speak to anything but the carrier it describes."""
 
 
 def attempt_of(call: Call) -> DialAttempt:

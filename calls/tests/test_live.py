@@ -1,0 +1,245 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+from twilio.request_validator import RequestValidator
+
+from agents.models import Agent
+from calls import live, services, tickets
+from calls.factories import CallFactory, TurnFactory
+from calls.live import LiveEvent, MediaRefused, SpokenTurn
+from calls.models import Call
+from calls.tests.twilio_side import call_json, calls_url, form_of
+
+pytestmark = pytest.mark.django_db
+
+HELLO = SpokenTurn(
+    sequence=0, role="agent", text="Hello.", started_ms=800, ended_ms=1400, timings={"a_ms": 1}
+)
+
+
+def opened(call: Call, **kwargs: Any) -> live.LiveCall:
+    return live.open_media(tickets.issue(call), call.carrier_sid, **kwargs)
+
+
+def test_a_pass_opens_the_call_it_is_for_and_the_call_is_in_progress():
+    call = CallFactory(dialled=True, prompt="Remind them of {{thing}}.", variables={"thing": "x9"})
+
+    now = opened(call)
+
+    call.refresh_from_db()
+    assert (call.status, call.media_generation) == ("in-progress", 1)
+    assert call.answered_at is not None
+    assert (now.pk, now.call_id, now.generation) == (call.pk, call.call_id, 1)
+    assert (now.our_number, now.their_number) == (call.from_number, call.to_number)
+    assert "Remind them of x9." in now.system_call
+    assert call.system_prompt_used == f"{now.system_stable}\n\n{now.system_call}"
+    assert now.opening == ""  # outbound: the model opens
+    assert now.extras["amd_enabled"] is True
+
+
+def test_a_pass_works_once():
+    call = CallFactory(dialled=True)
+    token = tickets.issue(call)
+    live.open_media(token, call.carrier_sid)
+
+    with pytest.raises(MediaRefused):
+        live.open_media(token, call.carrier_sid)
+
+    call.refresh_from_db()
+    assert call.media_generation == 1
+
+
+def test_a_pass_expires():
+    call = CallFactory(dialled=True)
+    token = tickets.issue(call)
+
+    with (
+        time_machine.travel(timezone.now() + timedelta(seconds=121), tick=False),
+        pytest.raises(MediaRefused),
+    ):
+        live.open_media(token, call.carrier_sid)
+
+    call.refresh_from_db()
+    assert (call.status, call.media_generation) == ("initiated", 0)
+
+
+@pytest.mark.parametrize("sid", ["CA" + "9" * 32, ""])
+def test_a_pass_shown_for_another_call_is_refused_and_used_up(sid: str):
+    call = CallFactory(dialled=True)
+    token = tickets.issue(call)
+
+    with pytest.raises(MediaRefused):
+        live.open_media(token, sid)
+    with pytest.raises(MediaRefused):
+        live.open_media(token, call.carrier_sid)
+
+    call.refresh_from_db()
+    assert call.status == "initiated"
+
+
+@pytest.mark.parametrize("token", ["", "guessed"])
+def test_a_made_up_pass_is_refused(token: str):
+    with pytest.raises(MediaRefused):
+        live.open_media(token, "CA1")
+
+
+@pytest.mark.parametrize("how", ["over", "ending"])
+def test_a_call_that_is_over_or_ending_is_not_opened(how: str):
+    call = CallFactory(live=True)
+    if how == "over":
+        services.end_call(call.pk, Call.Status.COMPLETED)
+    else:
+        services.intend_end(call.pk, "completed")
+
+    with pytest.raises(MediaRefused):
+        opened(call)
+
+    call.refresh_from_db()
+    assert call.media_generation == 0
+
+
+def test_a_handshake_must_be_signed_where_its_signature_is_shown(settings: Any):
+    call = CallFactory(dialled=True)
+    validator = RequestValidator(call.number.carrier_account.auth_token)
+    right = validator.compute_signature(settings.MEDIA_STREAM_URL, {})
+
+    with pytest.raises(MediaRefused):
+        opened(call, signature="")
+    with pytest.raises(MediaRefused):
+        opened(call, signature="wrong")
+    assert opened(call, signature=right).generation == 1
+
+
+def test_a_second_socket_goes_on_with_what_was_said():
+    call = CallFactory(dialled=True)
+    first = opened(call)
+    live.store_turn(call.pk, HELLO)
+
+    second = opened(call)
+
+    assert (first.generation, second.generation) == (1, 2)
+    assert second.turns == (HELLO,)
+    assert live.seen(call.pk) == 2
+
+
+def test_an_inbound_call_is_greeted_with_the_agents_words():
+    call = CallFactory(inbound=True, agent__welcome_message="Welcome, {{caller_phone}}!")
+
+    assert opened(call).opening == "Welcome, +447386172392!"
+
+
+def test_a_dynamic_greeting_is_the_models():
+    call = CallFactory(inbound=True, agent__dynamic_greeting=True)
+
+    assert opened(call).opening == ""
+
+
+def test_a_calls_own_prompt_replaces_the_numbers():
+    call = CallFactory(dialled=True, number__custom_prompt="We are Acme.", prompt="Just say hi.")
+    assert "We are Acme." not in opened(call).system_stable
+
+    other = CallFactory(dialled=True, number__custom_prompt="We are Acme.")
+    assert "We are Acme." in opened(other).system_stable
+
+
+@pytest.mark.parametrize(
+    ("own", "agents_message", "expected"),
+    [
+        ({}, None, ("hangup", "")),
+        ({}, "Call us.", ("leave_message", "Call us.")),
+        ({"voicemail_message": "It is me."}, None, ("leave_message", "It is me.")),
+        ({"voicemail_action": "leave_message"}, None, ("hangup", "")),
+        ({"voicemail_action": "hangup"}, "Call us.", ("hangup", "Call us.")),
+        ({"voicemail_action": "ignore"}, None, ("ignore", "")),
+    ],
+)
+def test_what_happens_at_a_machine(own: dict[str, str], agents_message: str | None, expected: Any):
+    call = CallFactory(dialled=True, **own)
+    Agent.objects.filter(pk=call.agent.pk).update(
+        voicemail_leave_enabled=agents_message is not None, voicemail_message=agents_message
+    )
+
+    now = opened(call)
+
+    assert (now.voicemail_action, now.voicemail_message) == expected
+
+
+def test_a_verdict_that_came_before_the_socket_is_handed_over():
+    call = CallFactory(dialled=True)
+    services.note_answered_by(call.pk, "machine_start")
+
+    assert opened(call).extras["amd_result"] == "machine_start"
+
+
+def test_a_turn_is_committed_once():
+    call = CallFactory(live=True)
+
+    live.store_turn(call.pk, HELLO)
+    live.store_turn(call.pk, SpokenTurn(0, "caller", "Other.", 0, 1))
+
+    turn = call.turns.get()
+    assert (turn.role, turn.text, turn.timings) == ("agent", "Hello.", {"a_ms": 1})
+
+
+def test_events_are_committed_once():
+    call = CallFactory(live=True)
+    at = timezone.now()
+    events = [LiveEvent(f"1:{n}", "barge-in", at, {"n": n}) for n in range(3)]
+
+    live.store_events(call.pk, events[:2])
+    live.store_events(call.pk, events)
+
+    assert list(call.events.values_list("data__n", flat=True)) == [0, 1, 2]
+
+
+def test_hanging_up_commits_the_reason_before_the_carrier_is_asked(telco: Any):
+    call = CallFactory(live=True)
+    seen = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        seen.append((Call.objects.get(pk=call.pk).intended_reason, form_of(request)))
+        return 200, {}, "{}"
+
+    telco.add_callback("POST", calls_url(call.number, call.carrier_sid), callback=answer)
+
+    assert live.hang_up(call.pk, "silence_timeout")
+
+    assert seen == [("silence_timeout", {"Status": ["completed"]})]
+
+
+def test_hanging_up_a_call_that_is_over_is_fine(telco: Any):
+    call = CallFactory(live=True)
+    telco.post(
+        calls_url(call.number, call.carrier_sid), json={"code": 21220, "message": ""}, status=400
+    )
+
+    assert live.hang_up(call.pk, "completed")
+
+
+def test_a_hang_up_that_does_not_reach_the_carrier_keeps_the_reason(telco: Any):
+    call = CallFactory(live=True)
+    telco.post(calls_url(call.number, call.carrier_sid), json=call_json("x"), status=500)
+
+    assert not live.hang_up(call.pk, "completed")
+
+    call.refresh_from_db()
+    assert call.intended_reason == "completed"
+
+
+def test_the_recording_of_the_newest_socket_is_kept():
+    call = CallFactory(dialled=True)
+    opened(call)
+    opened(call)
+    TurnFactory(call=call, latency_ms=300)
+
+    assert not live.close_media(call.pk, 1, recording_file="old.wav", recording_duration_s=1)
+    assert live.close_media(call.pk, 2, recording_file="new.wav", recording_duration_s=9)
+    assert live.close_media(call.pk, 2)
+
+    call.refresh_from_db()
+    assert (call.recording_file, call.recording_duration_s) == ("new.wav", 9)
+    assert call.avg_latency_ms == 300
+    assert call.events.filter(kind="media closed").count() == 1
