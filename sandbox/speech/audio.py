@@ -81,10 +81,12 @@ def resample(audio: Floats, source: int, target: int) -> Floats:
     up, down = target // shared, source // shared
     taps = _low_pass(0.46 / max(up, down))
     if up == 1:
-        return np.convolve(audio, taps, mode="same")[::down]
+        thinned: Floats = np.convolve(audio, taps, mode="same")[::down]
+        return thinned
     # Polyphase: each output phase sees only the taps that meet a real sample.
     half = len(taps) // 2
     padded = np.concatenate([taps, np.zeros(-len(taps) % up, np.float32)])
     phases = [np.convolve(audio, padded[p::up] * up) for p in range(up)]
-    whole = np.stack([p[: len(phases[0])] for p in phases], axis=1).reshape(-1)
-    return whole[half : half + len(audio) * up : down]
+    whole = np.stack(phases, axis=1).reshape(-1)
+    resampled: Floats = whole[half : half + len(audio) * up : down]
+    return resampled

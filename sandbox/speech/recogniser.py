@@ -45,7 +45,7 @@ class _Workers:
             tuple[int, int, audio.Floats, asyncio.Future[str], asyncio.AbstractEventLoop]
         ] = queue.PriorityQueue()
         self._number = itertools.count()
-        self._free = count
+        self._count, self._unfinished = count, 0
         self._lock = threading.Lock()
         self._ready = threading.Event()
         for n in range(count):
@@ -54,7 +54,11 @@ class _Workers:
     @property
     def behind(self) -> bool:
         """Every worker is busy: what can be left out should be."""
-        return self._free <= 0 or not self._jobs.empty()
+        return self._unfinished >= self._count
+
+    @property
+    def busy(self) -> bool:
+        return self._unfinished > 0
 
     def wait_ready(self) -> None:
         self._ready.wait()
@@ -62,6 +66,8 @@ class _Workers:
     def text_of(self, sound: audio.Floats, urgency: int) -> "asyncio.Future[str]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[str] = loop.create_future()
+        with self._lock:
+            self._unfinished += 1
         self._jobs.put((urgency, next(self._number), sound, future, loop))
         return future
 
@@ -82,8 +88,6 @@ class _Workers:
         self._ready.set()
         while True:
             _, _, sound, future, loop = self._jobs.get()
-            with self._lock:
-                self._free -= 1
             try:
                 if not future.cancelled():
                     sound = audio.resample(sound, audio.RATE, _MODEL_RATE)
@@ -98,7 +102,7 @@ class _Workers:
                 loop.call_soon_threadsafe(_reject, future, error)
             finally:
                 with self._lock:
-                    self._free += 1
+                    self._unfinished -= 1
 
 
 def _resolve(future: "asyncio.Future[str]", text: str) -> None:
@@ -119,6 +123,11 @@ def _workers() -> _Workers:
     if _shared is None:
         _shared = _Workers(max(1, _WORKERS))
     return _shared
+
+
+def busy() -> bool:
+    """Somebody's speech is being read at this moment."""
+    return _shared is not None and _shared.busy
 
 
 async def warm_up() -> None:
@@ -205,6 +214,7 @@ class Ear:
         self._next_interim = 0.0
         self._prepared: tuple[int, asyncio.Future[str]] | None = None
         self._utterance_open = False
+        self._unread = 0
         self._last_word_end = 0.0
         self._jobs: asyncio.Queue[_Job | UtteranceEnded | None] = asyncio.Queue()
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -219,6 +229,11 @@ class Ear:
     def speaking(self) -> bool:
         """Somebody is in the middle of an utterance."""
         return self._segment is not None
+
+    @property
+    def pending(self) -> bool:
+        """Something was said whose text is not known yet."""
+        return self._unread > 0
 
     @property
     def quiet_s(self) -> float:
@@ -246,6 +261,7 @@ class Ear:
         if self._segment is not None:
             self._end(self._segment, ended=True, flushed=True)
         else:
+            self._unread += 1
             self._jobs.put_nowait(
                 _Job(None, self._last_final_end, self.now, 0.0, True, True, flushed=True)
             )
@@ -346,6 +362,7 @@ class Ear:
             else:
                 reading = _workers().text_of(np.concatenate(segment), _FINAL)
             self._utterance_open = True
+        self._unread += 1
         self._jobs.put_nowait(
             _Job(reading, self._segment_start, self.now, self._voice_end, True, ended, flushed)
         )
@@ -362,6 +379,7 @@ class Ear:
                     self._events.put_nowait(job)
                 continue
             text = await job.reading if job.reading else ""
+            self._unread -= job.final
             if not any(c.isalnum() for c in text):
                 text = ""
             if not text and not job.flushed:

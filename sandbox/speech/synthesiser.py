@@ -29,6 +29,7 @@ _REST_SOFTER = 0.7  # natural log: 6 dB, or a changed voice sounds hoarse
 _thread = ThreadPoolExecutor(1, thread_name_prefix="synthesiser")
 _cache: OrderedDict[tuple[object, ...], bytes] = OrderedDict()  # touched only by that thread
 _cached = 0
+_making = 0  # sentences asked for and not made yet
 load_s: float | None = None
 """Seconds the model took to load and warm up; None until it has."""
 
@@ -70,7 +71,9 @@ class _Speaker(Hibari):  # type: ignore[misc]
             rest = _stretch(_smooth(rest), timbre.formant) - _REST_SOFTER
             phase = np.zeros_like(phase)
             rest_phase = rng.uniform(-np.pi, np.pi, rest_phase.shape).astype(np.float32)
-        return dsp.synth(harmonics, phase, noise, rest, rest_phase, f0 * timbre.pitch, rng)
+        pitch = f0 * timbre.pitch
+        sound: audio.Floats = dsp.synth(harmonics, phase, noise, rest, rest_phase, pitch, rng)
+        return sound
 
 
 @functools.cache
@@ -125,11 +128,16 @@ async def stream(
     ``encoding`` is ``mulaw``, ``alaw`` or ``linear16``; ``rate`` a multiple of 8000 Hz.
     Text with nothing to say in it yields nothing. Raises ``UnknownVoice``.
     """
+    global _making
     timbre = timbre_of(voice) if isinstance(voice, str) else voice
     loop = asyncio.get_running_loop()
     for sentence in Hibari.split_sentences(readable(text)):
         job = functools.partial(_sentence, sentence, timbre, speed, encoding, rate)
-        data = await loop.run_in_executor(_thread, job)
+        _making += 1
+        try:
+            data = await loop.run_in_executor(_thread, job)
+        finally:
+            _making -= 1
         if data:
             yield data
 
@@ -137,6 +145,11 @@ async def stream(
 async def synthesise(text: str, *, voice: str | Timbre, speed: float = 1.0) -> bytes:
     """Return the whole of ``text`` as µ-law at 8 kHz (see ``stream``)."""
     return b"".join([part async for part in stream(text, voice=voice, speed=speed)])
+
+
+def busy() -> bool:
+    """Somebody's speech is being made at this moment."""
+    return _making > 0
 
 
 async def warm_up() -> None:

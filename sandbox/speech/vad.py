@@ -42,7 +42,7 @@ class Loudness:
     """Where Silero has no wheel (Linux on ARM): louder than the background by 10 dB is speech."""
 
     def __init__(self) -> None:
-        self.reset()
+        self._floor = 0.01
 
     def __call__(self, window: audio.Floats) -> float:
         level = float(np.sqrt(np.mean(window * window)))

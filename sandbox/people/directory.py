@@ -1,0 +1,193 @@
+"""Who answers which number: a table, like the test cards of a payment company.
+
+Numbers are from the ranges reserved for fiction (+1 XXX 555 01XX), so nobody real can be meant.
+Any other number of that range, and any British mobile number (+447…), is answered by a plain
+friendly human with a name, a voice and a free afternoon of their own.
+"""
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sandbox.speech.voices import Timbre
+
+from . import machines, manners
+from .phone import CallOver, Line, Phone
+from .script import Life
+
+Answers = Literal["answer", "busy", "no_answer", "failed"]
+Manner = Callable[["Person", Phone], Awaitable[None]]
+
+_WOMEN = (Timbre(1.08, 1.02), Timbre(0.92, 0.97), Timbre(1.15, 1.03), Timbre(0.97, 1.0, 1.06))
+_MEN = (Timbre(0.62, 0.87), Timbre(0.7, 0.91), Timbre(0.66, 0.89, 1.05), Timbre(0.74, 0.92))
+_FIRST_WOMEN = ("Laura", "Emma", "Sarah", "Grace", "Alice", "Helen", "Nora", "Julia")
+_FIRST_MEN = ("Robert", "James", "Peter", "Daniel", "Thomas", "George", "Martin", "Simon")
+_LAST = ("Bennett", "Miller", "Carter", "Walker", "Turner", "Cooper", "Parker", "Morgan", "Wilson")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+_TIMES = ("ten in the morning", "two in the afternoon", "half past three", "four o'clock", "noon")
+
+PLAIN = re.compile(r"\+1[2-9]\d{2}55501\d{2}|\+447\d{9}")
+E164 = re.compile(r"\+[1-9]\d{7,14}")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody (or something) with a telephone.
+
+    ``rings_s`` and ``amd_ms`` (answering-machine detection) say when, ``answered_by`` is the
+    carrier's verdict. ``refusal_code`` is the error the carrier answers at the call's creation,
+    ``text_error_code`` the one a text ends with.
+    """
+
+    number: str
+    about: str
+    life: Life
+    voice: Timbre
+    manner: Manner = manners.friendly
+    answers: Answers = "answer"
+    rings_s: float = 2.0
+    answered_by: str = "human"
+    amd_ms: int = 1800
+    refusal_code: int | None = None
+    text_error_code: int | None = None
+    texts_back: str = ""
+    opening: tuple[str, ...] = ()
+    hesitates: bool = False
+    second_voice: Timbre = field(default=_MEN[1])
+    say: tuple[str, ...] = ()
+    muted: bool = False
+    called: bool = False
+
+    async def talk(self, line: Line) -> None:
+        """Be on the telephone until somebody hangs up or three minutes have passed."""
+        person = replace(self, called=getattr(line, "inbound", False))
+        async with Phone(line, self.voice, muted=self.muted) as phone:
+            try:
+                await person.manner(person, phone)
+            except CallOver:
+                return
+
+    async def on_text(self, *, sender: str, body: str) -> list[tuple[float, str]]:
+        """Return the replies to a text as (seconds later, text)."""
+        key = (self.number, sender)
+        replies = manners.reply_to_text(self.texts_back, body, _texted[key])
+        _texted[key] += bool(replies)
+        return replies
+
+    def row(self) -> dict[str, Any]:
+        """This person as JSON, for ``GET /_sandbox/people``."""
+        return {
+            "number": self.number,
+            "name": self.life.name,
+            "about": self.about,
+            "answers": self.answers,
+            "rings_s": self.rings_s,
+            "answered_by": self.answered_by,
+            "refusal_code": self.refusal_code,
+            "text_error_code": self.text_error_code,
+            "say": list(self.say),
+            "muted": self.muted,
+        }
+
+
+_texted: Counter[tuple[str, str]] = Counter()
+_overrides: dict[str, dict[str, Any]] = {}
+
+
+def _human(number: str, about: str = "A friendly human.", **rest: Any) -> Person:
+    """A person made up from the number: the same in every run."""
+    dice = zlib.crc32(number.encode())
+    woman = dice % 2 == 0
+    first = (_FIRST_WOMEN if woman else _FIRST_MEN)[dice // 2 % 8]
+    life = Life(first, _LAST[dice // 16 % 9], _DAYS[dice // 144 % 5], _TIMES[dice // 720 % 5])
+    voice = (_WOMEN if woman else _MEN)[dice // 3600 % 4]
+    other = (_MEN if woman else _WOMEN)[dice // 3600 % 4]
+    return Person(number, about, life, voice, **({"second_voice": other} | rest))
+
+
+_PEOPLE = (
+    _human("+12025550110", "Answers and talks."),
+    _human("+12025550111", "Talks over the caller after 1 s.", manner=manners.talks_over),
+    _human(
+        "+12025550112",
+        "Voicemail: greeting, beep, records.",
+        manner=machines.voicemail,
+        answered_by="machine_end_beep",
+        amd_ms=4000,
+    ),
+    _human("+12025550113", "Never answers.", answers="no_answer"),
+    _human("+12025550114", "Busy.", answers="busy"),
+    _human("+12025550115", "Not in service: the call fails.", answers="failed"),
+    _human(
+        "+12025550116",
+        "A phone menu: 1 appointments, 2 hours, 0 front desk.",
+        manner=machines.menu,
+        answered_by="machine_start",
+        amd_ms=3500,
+    ),
+    _human("+12025550117", "Hangs up at once.", manner=manners.hangs_up_at_once),
+    _human(
+        "+12025550118",
+        "Says: please don't call me again.",
+        manner=manners.refuses_further_calls,
+    ),
+    _human(
+        "+12025550119",
+        "Answers and stays silent.",
+        manner=manners.says_nothing,
+        answered_by="unknown",
+    ),
+    _human("+12025550120", "Talks slowly, with pauses in a sentence.", hesitates=True),
+    _human("+12025550121", "Says mm-hmm while the caller talks.", manner=manners.backchannels),
+    _human(
+        "+12025550122",
+        "A call-screening assistant, then the human.",
+        manner=machines.screening,
+        answered_by="unknown",
+        amd_ms=3500,
+    ),
+    _human("+12025550123", "Wants to speak to a human.", manner=manners.wants_a_human),
+    _human("+12025550124", "Texts back: yes.", texts_back="yes"),
+    _human("+12025550125", "Texts back: STOP.", texts_back="stop"),
+    _human("+12025550126", "Texts back a question.", texts_back="question"),
+    _human("+12025550127", "A landline: texts fail with 30006.", text_error_code=30006),
+    _human("+12025550128", "Picks up after 12 s.", rings_s=12.0),
+    _human("+12025550131", "Refused: no permission for this country.", refusal_code=21215),
+    _human("+12025550132", "Refused: not a valid number.", refusal_code=21217),
+    _human("+12025550133", "Refused: caller may not call this number.", refusal_code=21216),
+    _human("+12025550134", "Refused: the trial account needs it verified.", refusal_code=21219),
+    _human("+12025550135", "Refused: blocked by the carrier.", refusal_code=13225),
+)
+TABLE = {person.number: person for person in _PEOPLE}
+
+
+def person_at(number: str) -> Person | None:
+    """Return who answers an E.164 number with what was overridden; None when nobody can."""
+    person = TABLE.get(number)
+    if person is None and (PLAIN.fullmatch(number) or number in _overrides):
+        person = _human(number)
+    return person and replace(person, **_overrides.get(number, {}))
+
+
+def override(number: str, **changes: Any) -> Person:
+    """Change a person for the calls to come (on top of earlier changes) and return them."""
+    _overrides[number] = _overrides.get(number, {}) | changes
+    return replace(TABLE.get(number) or _human(number), **_overrides[number])
+
+
+def restore(number: str | None = None) -> None:
+    """Forget the changes to one person, or to all, and whom they have texted."""
+    if number is None:
+        _overrides.clear()
+        _texted.clear()
+    else:
+        _overrides.pop(number, None)
+
+
+def everybody() -> list[Person]:
+    """The table, and whoever else was changed."""
+    numbers = [*TABLE, *(n for n in _overrides if n not in TABLE)]
+    return [person for n in numbers if (person := person_at(n))]
