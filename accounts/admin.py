@@ -58,7 +58,7 @@ class AccountAdmin(ModelAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
-    """ "Add" makes a pair and shows it once; afterwards only the name can change, or it is revoked."""
+    """Adding makes a pair and shows it once; then only its name can change, or it is revoked."""
 
     list_display = ("key_id", "name", "account", "is_live", "last_used_at", "created_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "account")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from rest_framework import serializers
@@ -28,7 +29,7 @@ class _CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
         except ApiError as error:
             field = str(error.details.get("field", "")).partition(".")[0]
             raise forms.ValidationError(
-                {field if field in self.fields else forms.forms.NON_FIELD_ERRORS: error.message}
+                {field if field in self.fields else NON_FIELD_ERRORS: error.message}
             ) from error
         return {**cleaned, **checked.validated_data}
 

@@ -118,7 +118,7 @@ class AgentInput(serializers.Serializer[Agent]):
     is_active = Flag()
 
     temperature = Real(0, 1)
-    response_length = OneOf(Agent.ResponseLength.values)
+    response_length = OneOf(Agent.ResponseLength.choices)
     ai_speaks_first = Flag()
     dynamic_greeting = Flag()
     greet_by_name = Flag()
@@ -137,7 +137,7 @@ class AgentInput(serializers.Serializer[Agent]):
     ivr_timeout_seconds = Whole(60, 1_800)
     wait_tag_seconds = Whole(30, 120)
     record_call = Flag()
-    recording_source = OneOf(RecordingSource.values, code="invalid_recording_source")
+    recording_source = OneOf(RecordingSource.choices, code="invalid_recording_source")
     amd_enabled = Flag()
     dtmf_enabled = Flag(**_nullable())
     require_booking_confirmation = Flag()
@@ -148,7 +148,7 @@ class AgentInput(serializers.Serializer[Agent]):
 
     func_end_call = Flag()
     incall_sms_enabled = Flag()
-    transfer_type = OneOf(Agent.TransferType.values)
+    transfer_type = OneOf(Agent.TransferType.choices)
     transfer_number = _Transfer(**_nullable())
     transfer_whisper = Text(**_nullable(max_length=2_000))
     func_send_sms = Flag()
@@ -188,7 +188,7 @@ class NumberSettings(serializers.Serializer[Any]):
     dtmf_enabled = Flag(**_nullable(required=False))
     record_call = Flag(**_nullable(required=False))
     recording_source = OneOf(
-        RecordingSource.values, code="invalid_recording_source", **_nullable(required=False)
+        RecordingSource.choices, code="invalid_recording_source", **_nullable(required=False)
     )
     require_booking_confirmation = Flag(**_nullable(required=False))
     voicemail_leave_enabled = Flag(**_nullable(required=False))

@@ -1,5 +1,5 @@
 import pytest
-from django.test import Client, RequestFactory, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 from rest_framework import serializers
 from rest_framework.decorators import api_view
@@ -207,3 +207,21 @@ def test_a_forged_host_is_refused_in_json():
 
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_request"
+
+
+async def test_under_asgi_the_answers_are_the_same():
+    response = await AsyncClient().get("/v1/nowhere")
+
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "not_found"
+    assert response["x-request-id"].startswith("req_")
+    assert response["x-railway-request-id"] == response["x-request-id"]
+
+
+def test_in_debug_mode_a_404_and_a_500_under_v1_are_json_too(api: Client, settings):
+    settings.DEBUG = True
+
+    missing, broken = Client().get("/v1/nowhere"), api.get("/v1/broken")
+
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    assert (broken.status_code, broken.json()["error"]["code"]) == (500, "server_error")

@@ -65,8 +65,9 @@ def test_every_object_opens(office: Client):
     key = ApiKeyFactory.create()
 
     for thing in (number, number.agent, number.account, number.carrier_account, key):
-        url = f"admin:{thing._meta.label_lower.replace('.', '_')}_change"
-        page = office.get(reverse(url, args=[thing.pk]))
+        assert thing is not None
+        name = thing._meta.label_lower.replace(".", "_")
+        page = office.get(reverse(f"admin:{name}_change", args=[thing.pk]))
         assert page.status_code == 200, thing
         assert key.secret not in page.content.decode()
         assert number.carrier_account.auth_token not in page.content.decode()

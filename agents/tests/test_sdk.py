@@ -14,9 +14,9 @@ sdk = official_sdk()
 
 @pytest.fixture
 def nixflex(live_server) -> Any:
-    with sdk.Nixflex(
-        api_key=ApiKeyFactory.create().credentials, base_url=live_server.url, max_retries=0
-    ) as client:
+    key = ApiKeyFactory.create()
+    credentials = f"{key.key_id}:{key.secret}"
+    with sdk.Nixflex(api_key=credentials, base_url=live_server.url, max_retries=0) as client:
         yield client
 
 
