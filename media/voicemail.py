@@ -169,7 +169,6 @@ class AnswerClassifier:
         turn, self._turn = self._turn, None
         if self.settled or turn is None or not turn.words:
             return None
-        self._last_final = Words()
         said = turn.said
         greeting = turn.words <= _GREETING and (said.greets or said.guards > 0)
         telling = any(phrase.strength != "weak" for phrase in said.evidence)
@@ -217,7 +216,7 @@ class AnswerClassifier:
         return None
 
     def beep(self, at_ms: int) -> Verdict | None:
-        """A single tone was heard (``media.beep``). It proves nothing alone, much after a greeting."""
+        """A single tone was heard (``media.beep``). Alone it proves nothing."""
         if self.settled or self._replies or self.verdict.answer is Answer.SCREENING:
             return None
         score, phrase, _ = self._said.score(Answer.VOICEMAIL, self._longest)
@@ -231,6 +230,7 @@ class AnswerClassifier:
             self._first_ms = started_ms
         agent_ms, self._agent_ms = self._agent_ms, None
         if agent_ms is not None:
+            self._last_final = Words()  # nobody goes on with a phrase after the agent spoke
             self._in_reply = started_ms >= agent_ms + _REPLY_AFTER_MS
         return _Turn(reply=self._in_reply, answers=self._in_reply and agent_ms is not None)
 
@@ -262,9 +262,7 @@ class AnswerClassifier:
             self.beep_promised |= phrase.promises_beep
         return reading
 
-    def _decide(
-        self, said: _Reading, words: int, enough: float, at_ms: int
-    ) -> Verdict | None:
+    def _decide(self, said: _Reading, words: int, enough: float, at_ms: int) -> Verdict | None:
         best = self._best(said, words)
         if best is None or best[1] < enough:
             return None

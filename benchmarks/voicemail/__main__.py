@@ -62,14 +62,19 @@ def report(title: str, scripts: list[corpus.Script], *, list_errors: bool) -> in
             errors.append(f"    {script.label} → {answer}: [{script.language}] {script.script}")
         hung_up += script.label == "human" and any(v.answer == "voicemail" for v in given)
     print(f"\n{title}: {len(scripts)} calls")
-    print(f"  {'':10}" + "".join(f"{name:>10}" for name in CLASSES) + "  recall precision  p50 s  p95 s")
+    print(
+        f"  {'':10}"
+        + "".join(f"{name:>10}" for name in CLASSES)
+        + "  recall precision  p50 s  p95 s"
+    )
     for label in CLASSES[:-1]:
         row = [matrix[label, name] for name in CLASSES]
         right, given_n = matrix[label, label], sum(matrix[x, label] for x in CLASSES)
         seconds = [at / 1000 for at in times[label]]
         cuts = quantiles(seconds, n=20, method="inclusive") if len(seconds) > 1 else [0.0] * 19
         print(
-            f"  {label:10}" + "".join(f"{n:10}" for n in row)
+            f"  {label:10}"
+            + "".join(f"{n:10}" for n in row)
             + f"{right / max(1, sum(row)):8.3f}{right / max(1, given_n):10.3f}"
             + f"{cuts[9]:7.1f}{cuts[18]:7.1f}"
         )

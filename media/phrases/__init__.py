@@ -20,17 +20,23 @@ from typing import Any
 LANGUAGES = ("ar", "de", "en", "es", "fr")
 
 _GAP = 4
+_MISHEARD_LETTERS = 4  # shorter words are taken as they are
 _LEAST_RIGHT = 4  # a phrase with one wrong word has at least so many right ones
-_NOT_TO_MISS = frozenset("not no # nicht kein pas ne n غير لا".split())
+_NOT_TO_MISS = frozenset({"not", "no", "#", "nicht", "kein", "pas", "ne", "n", "غير", "لا"})
 """A word that turns the meaning round is never the wrong or missing one."""
 
 _TOKEN = re.compile(r"\w+|[.?!؟]")
 _PATTERN = re.compile(r"\((?P<choice>[^()]*)\)|(?P<word>[^\s()]+)")
 _NUMBERS = frozenset(
-    "zero one two three four five six seven eight nine"
-    " deux trois quatre cinq sept huit neuf uno dos tres cuatro cinco seis siete ocho nueve cero"
-    " null eins zwei drei vier funf sechs sieben acht neun"
-    " صفر واحد اثنين اثنان ثلاثه اربعه خمسه سته سبعه ثمانيه تسعه".split()
+    word
+    for line in (
+        "zero one two three four five six seven eight nine",
+        "deux trois quatre cinq sept huit neuf",
+        "cero uno dos tres cuatro cinco seis siete ocho nueve",
+        "null eins zwei drei vier funf sechs sieben acht neun",
+        "صفر واحد اثنين اثنان ثلاثه اربعه خمسه سته سبعه ثمانيه تسعه",
+    )
+    for word in line.split()
 )
 _CONTRACTED = {"ve": "have", "re": "are", "m": "am", "ll": "will", "s": "is"}
 _LETTERS = str.maketrans({"ى": "ي", "ة": "ه", "ـ": None, "_": " "})
@@ -88,24 +94,24 @@ def normalise(text: str) -> Words:
     sentence_of: list[int] = []
     questions = set()
     sentence = 0
-    for token in _TOKEN.findall(text):
-        if token in ".?!؟":
-            if token in "?؟":
+    for word in _TOKEN.findall(text):
+        if word in ".?!؟":
+            if word in "?؟":
                 questions.add(sentence)
             sentence += 1
             continue
-        if token == "cannot":
+        if word == "cannot":
             words.append("can")
             sentence_of.append(sentence)
-            token = "not"
-        elif token == "t" and words and words[-1].endswith("n"):  # isn't, can't, won't
+            word = "not"
+        elif word == "t" and words and words[-1].endswith("n"):  # isn't, can't, won't
             words[-1] = {"can": "can", "won": "will"}.get(words[-1], words[-1][:-1])
-            token = "not"
-        elif token in _NUMBERS or token[0].isdigit():
-            token = "#"
+            word = "not"
+        elif word in _NUMBERS or word[0].isdigit():
+            word = "#"
         else:
-            token = _CONTRACTED.get(token, token)
-        words.append(token)
+            word = _CONTRACTED.get(word, word)
+        words.append(word)
         sentence_of.append(sentence)
     return Words(tuple(words), tuple(sentence_of), frozenset(questions))
 
@@ -153,15 +159,30 @@ def _shortened(word: str) -> set[str]:
 
 
 @lru_cache(maxsize=20_000)
-def _meant(word: str) -> str:
-    """Return the word of the phrases that ``word`` is or is one letter away from."""
-    if word in _vocabulary.get(word, ()) or len(word) < 4:
-        return word
-    for spelling in sorted(_shortened(word), key=len, reverse=True):
-        for known in _vocabulary.get(spelling, ()):
-            if known[0] == word[0] and len(known) >= 4 and _one_letter_apart(known, word):
-                return known
-    return word
+def _near(word: str) -> tuple[str, ...]:
+    """Return the words of the phrases that ``word`` may be, misheard by one letter."""
+    if len(word) < _MISHEARD_LETTERS or word in _vocabulary.get(word, ()):
+        return ()
+    known = {other for spelling in _shortened(word) for other in _vocabulary.get(spelling, ())}
+    return tuple(
+        sorted(
+            other
+            for other in known
+            if len(other) >= _MISHEARD_LETTERS
+            and other[0] == word[0]
+            and _one_letter_apart(other, word)
+        )
+    )
+
+
+def _next(node: _Node, word: str) -> _Node | None:
+    """Return where ``word`` leads from ``node``, if need be as a misheard other word."""
+    child: _Node | None = node.get(word)
+    if child is None:
+        for other in _near(word):
+            if other in node:
+                return node[other]  # type: ignore[no-any-return]
+    return child
 
 
 def _one_letter_apart(a: str, b: str) -> bool:
@@ -175,15 +196,13 @@ def _one_letter_apart(a: str, b: str) -> bool:
 def search(words: tuple[str, ...], *, fuzzy: bool) -> list[Hit]:
     """Return the phrases in ``words`` by place: of overlapping ones the most telling.
 
-    What people say (greetings and guards) is returned whatever it overlaps. ``fuzzy`` forgives
-    what recognisers do to telephone speech: a letter in a word, and in a phrase of five words
-    or more one word that is wrong, missing or too many.
+    What people say (greetings and guards) is returned whatever it overlaps. A letter misheard
+    in a word is forgiven; with ``fuzzy``, in a phrase of five words or more, so is one word that
+    is wrong, missing or too many.
     """
-    if fuzzy:
-        words = tuple([_meant(word) for word in words])
     hits: list[Hit] = []
     for at, word in enumerate(words):
-        node = _root.get(word)
+        node = _next(_root, word)
         if node and (found := _longest(node, words, at + 1, 1, fuzzy, False)):
             hits.append(Hit(found[1], at, found[0]))
     if len(hits) < 2:
@@ -192,7 +211,9 @@ def search(words: tuple[str, ...], *, fuzzy: bool) -> list[Hit]:
     kept: list[Hit] = []
     for hit in hits:
         human = not hit.phrase.strength
-        if human or all(hit.end <= k.start or k.end <= hit.start or not k.phrase.strength for k in kept):
+        if human or all(
+            hit.end <= k.start or k.end <= hit.start or not k.phrase.strength for k in kept
+        ):
             kept.append(hit)
     return sorted(kept, key=lambda hit: hit.start)
 
@@ -216,20 +237,20 @@ def _ways_on(
     if at >= len(words):
         return []
     found = []
-    if child := node.get(words[at]):
+    if child := _next(node, words[at]):
         found.append(_longest(child, words, at + 1, right + 1, may_err, erred))
     if gap := node.get("*"):
         for skipped in range(min(_GAP + 1, len(words) - at)):
-            if child := gap.get(words[at + skipped]):
+            if child := _next(gap, words[at + skipped]):
                 found.append(_longest(child, words, at + skipped + 1, right + 1, may_err, erred))
     if may_err and right >= 2:
-        if at + 1 < len(words) and (child := node.get(words[at + 1])):  # a word too many
+        if at + 1 < len(words) and (child := _next(node, words[at + 1])):  # a word too many
             found.append(_longest(child, words, at + 2, right + 1, False, True))
         for word, missed in node.items():
             if word in _NOT_TO_MISS or word in ("", "*"):
                 continue
             for place in (at, at + 1):  # a missing word, a wrong word
-                if place < len(words) and (child := missed.get(words[place])):
+                if place < len(words) and (child := _next(missed, words[place])):
                     found.append(_longest(child, words, place + 1, right + 1, False, True))
     return found
 
@@ -258,7 +279,9 @@ def _shared(node: _Node, known: dict[tuple[Any, ...], _Node]) -> _Node:
     for word, child in node.items():
         if word:
             node[word] = _shared(child, known)
-    key = tuple((word, child.id if word == "" else id(child)) for word, child in sorted(node.items()))
+    key = tuple(
+        (word, child.id if word == "" else id(child)) for word, child in sorted(node.items())
+    )
     return known.setdefault(key, node)
 
 
