@@ -3,12 +3,16 @@ was lost."""
 
 from celery import current_app
 
+# By name: what is enqueued here imports what calls this.
+DIAL = "calls.tasks.dial"
+AFTER_CALL = "calls.tasks.after_call"
+
 
 def dial_next() -> None:
     """Have a worker dial the longest-waiting call that may start."""
-    current_app.send_task("calls.tasks.dial")
+    current_app.send_task(DIAL)
 
 
 def after_call(call_pk: int) -> None:
     """Have a worker do what follows a call that is over."""
-    current_app.send_task("calls.tasks.after_call", args=[call_pk])
+    current_app.send_task(AFTER_CALL, args=[call_pk])

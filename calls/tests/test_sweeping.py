@@ -1,0 +1,126 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from calls import services, sweeping, tasks
+from calls.factories import CallFactory
+from calls.models import Call
+from calls.tests.twilio_side import call_json, calls_url, form_of
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = timedelta(minutes=3)
+
+
+def quiet(**traits: Any) -> Call:
+    """Return a call that nothing was heard of for three minutes."""
+    return CallFactory(created_at=timezone.now() - LONG_AGO, **traits)
+
+
+def says(telco: Any, call: Call, **fields: Any) -> None:
+    telco.get(calls_url(call.number, call.carrier_sid), json=call_json(call.carrier_sid, **fields))
+
+
+def test_an_ending_that_was_never_told_is_found(telco: Any):
+    call = quiet(live=True)
+    says(
+        telco,
+        call,
+        status="completed",
+        duration="42",
+        end_time=timezone.now().strftime("%a, %d %b %Y %H:%M:%S +0000"),
+    )
+
+    assert sweeping.check_stale_calls() == 1
+
+    call.refresh_from_db()
+    assert (call.status, call.ended_reason, call.duration_ms) == (
+        "completed",
+        "callee_hangup",
+        42_000,
+    )
+
+
+def test_a_call_cancelled_while_queued_is_found_though_nothing_is_told(telco: Any):
+    call = quiet(dialled=True)
+    says(telco, call, status="canceled")
+
+    sweeping.check_stale_calls()
+
+    call.refresh_from_db()
+    assert (call.status, call.ended_reason) == ("canceled", "canceled")
+
+
+def test_a_call_is_asked_about_once_a_minute_and_not_while_its_audio_lives(telco: Any):
+    asked = quiet(live=True)
+    says(telco, asked, status="in-progress")
+    quiet(live=True, media_seen_at=timezone.now())
+    CallFactory(live=True)  # new
+    quiet(over=True)
+    quiet()  # waits
+
+    assert sweeping.check_stale_calls() == 1
+    assert sweeping.check_stale_calls() == 0
+    assert len(telco.calls) == 1
+
+
+def test_a_call_that_should_have_been_hung_up_is(telco: Any):
+    call = quiet(live=True)
+    services.intend_end(call.pk, "completed")
+    says(telco, call, status="in-progress")
+    telco.post(calls_url(call.number, call.carrier_sid), json=call_json(call.carrier_sid))
+
+    sweeping.check_stale_calls()
+
+    assert form_of(telco.calls[-1].request) == {"Status": ["completed"]}
+
+
+def test_a_call_the_carrier_does_not_know_is_over(telco: Any):
+    call = quiet(live=True)
+    telco.get(
+        calls_url(call.number, call.carrier_sid), json={"code": 20404, "message": ""}, status=404
+    )
+
+    sweeping.check_stale_calls()
+
+    call.refresh_from_db()
+    assert (call.status, call.error_message) == ("failed", "The carrier no longer knows this call.")
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(20, "in-progress"), (24, "failed")])
+def test_a_carrier_that_never_answers_does_not_keep_a_line_for_ever(
+    telco: Any, minutes: int, status: str
+):
+    # 10 min of call, 30 s of ringing, 1 min and 10 min of margin
+    call = quiet(inbound=True)
+    services.move_call(call.pk, "in-progress")
+    telco.get(calls_url(call.number, call.carrier_sid), status=503)
+
+    sweeping.check_stale_calls(call.created_at + timedelta(minutes=minutes))
+
+    call.refresh_from_db()
+    assert call.status == status
+
+
+def test_the_sweep_wakes_a_worker_for_every_call_that_waits(monkeypatch: pytest.MonkeyPatch):
+    CallFactory()
+    CallFactory()
+    CallFactory(dial_after=timezone.now() + timedelta(minutes=1))
+    CallFactory(dialled=True)
+    sent: list[str] = []
+    monkeypatch.setattr("celery.current_app.send_task", lambda name, **_: sent.append(name))
+
+    tasks.sweep()
+
+    assert sent == ["calls.tasks.dial", "calls.tasks.dial"]
+
+
+def test_nudges_name_tasks_that_exist():
+    from calls import nudges
+    from nixflex.celery import app
+
+    app.loader.import_default_modules()
+
+    assert {nudges.DIAL, nudges.AFTER_CALL, "calls.tasks.sweep"} <= set(app.tasks)
