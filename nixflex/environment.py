@@ -13,7 +13,7 @@ FALSE = ("0", "false", "no", "off", "")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """django-environ, but of a value that cannot be read ``problems`` tells and the default is used.
+    """django-environ, but ``problems`` tells of a value that cannot be read; its default is used.
 
     ``nixflex.checks`` refuses to start while there are problems.
     """

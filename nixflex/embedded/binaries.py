@@ -7,7 +7,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from .places import EmbeddedError, Places, reachable
+from .places import EmbeddedError, Places, make_private, reachable
 
 
 def postgres(places: Places) -> Path:
@@ -54,9 +54,14 @@ def _within_reach(places: Places, package: Path, tree: Path, distribution: str) 
     version = importlib.metadata.version(distribution)
     copy = places.home / f"{distribution}-{version}"
     if not copy.exists():
+        make_private(places.home, places)
         unfinished = copy.with_name(f"{copy.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(tree, unfinished, symlinks=True)
+        # The programs look for their libraries at a place relative to their own.
+        shutil.copytree(tree, unfinished / tree.relative_to(package.parent), symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
         for folder, _, files in os.walk(unfinished):
             Path(folder).chmod(0o755)
             for name in files:
@@ -64,4 +69,4 @@ def _within_reach(places: Places, package: Path, tree: Path, distribution: str) 
                 if not path.is_symlink():
                     path.chmod(path.stat().st_mode | 0o444)
         unfinished.rename(copy)
-    return copy
+    return copy / tree.relative_to(package.parent)

@@ -4,6 +4,7 @@ Everything here is computed from the data folder alone, so that a process can kn
 without starting anything.
 """
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -46,7 +47,7 @@ class Places:
 
 
 def find(data_dir: Path | str) -> Places:
-    """Return where the servers of this data folder live. Creates nothing."""
+    """Return where the servers of this data folder live. Makes nothing."""
     data = Path(os.path.realpath(data_dir))
     uid, gid = _server_user(data)
     short = Path(f"/var/tmp/nixflex-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}")  # noqa: S108
@@ -90,6 +91,29 @@ def reachable(path: Path, uid: int, gid: int) -> bool:
         if not info.st_mode & allowed:
             return False
     return True
+
+
+def make_private(folder: Path, places: Places) -> None:
+    """Make ``folder`` with access for the servers' user only; refuse one that is another's."""
+    if folder.parent != places.data_dir and folder.parent.parent == Path("/var/tmp"):  # noqa: S108
+        _make_private_folder(folder.parent, places)
+    _make_private_folder(folder, places)
+
+
+def _make_private_folder(folder: Path, places: Places) -> None:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    info = folder.lstat()
+    if not stat.S_ISLNK(info.st_mode) and info.st_uid == os.geteuid() != places.uid:
+        # Made just now, by us or by the other server's guardian beside us.
+        os.chown(folder, places.uid, places.gid)
+        info = folder.lstat()
+    if stat.S_ISLNK(info.st_mode) or info.st_uid != places.uid:
+        raise EmbeddedError(
+            f"{folder} belongs to another user (uid {info.st_uid}, not {places.uid}): run as that "
+            "user, or set NIXFLEX_DATA_DIR to another folder."
+        )
+    folder.chmod(0o700)
 
 
 def _server_user(data: Path) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from . import binaries
-from .places import POSTGRES_SOCKET, VALKEY_SOCKET, EmbeddedError, Places
+from .places import POSTGRES_SOCKET, VALKEY_SOCKET, EmbeddedError, Places, make_private
 
 PR_SET_PDEATHSIG = 1
 
@@ -232,30 +232,6 @@ def stop(server: Server, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-
-
-def make_private(folder: Path, places: Places) -> None:
-    """Make ``folder`` with access for the servers' user only; refuse one that is another's."""
-    if folder.parent != places.data_dir and folder.parent.parent == Path("/var/tmp"):  # noqa: S108
-        _make_private_folder(folder.parent, places)
-    _make_private_folder(folder, places)
-
-
-def _make_private_folder(folder: Path, places: Places) -> None:
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    else:
-        if not places.own_user:
-            os.chown(folder, places.uid, places.gid)
-    info = folder.lstat()
-    if folder.is_symlink() or info.st_uid != places.uid:
-        raise EmbeddedError(
-            f"{folder} belongs to another user (uid {info.st_uid}, not {places.uid}): run as that "
-            "user, or set NIXFLEX_DATA_DIR to another folder."
-        )
-    folder.chmod(0o700)
 
 
 def _as_user(places: Places) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from nixflex import embedded
-from nixflex.embedded import places, users
+from nixflex.embedded import binaries, places, users
 from nixflex.embedded.remove import remove
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -239,11 +239,29 @@ def test_a_foreign_socket_folder_is_refused_in_words(tmp_path):
     where = places.Places(tmp_path, tmp_path, tmp_path / "run", uid=12345, gid=12345)
     where.run.mkdir()
 
-    from nixflex.embedded.servers import make_private
+    os.chown(where.run, 54321, 54321)
 
     with pytest.raises(embedded.EmbeddedError, match="belongs to another user"):
-        make_private(where.run, where)
+        places.make_private(where.run, where)
 
 
 def test_slots_differ_between_takers(tmp_path):
     assert [embedded.take_slot(tmp_path), embedded.take_slot(tmp_path)] == [0, 1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends the servers to another user")
+def test_programs_out_of_the_servers_users_reach_are_copied_with_their_libraries(
+    tmp_path, monkeypatch
+):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    where = places.find(closed / ".nixflex")
+    monkeypatch.setattr(binaries, "reachable", lambda *_: False)
+
+    try:
+        for program in (binaries.postgres(where) / "initdb", binaries.valkey(where)):
+            assert program.is_relative_to(where.home)
+            version = subprocess.check_output([program, "--version"], user=where.uid, cwd="/")
+            assert version
+    finally:
+        remove(where.data_dir)
