@@ -18,64 +18,9 @@ KNOWN_TAGS = frozenset(
     {"END_CALL", "TRANSFER", "SEND_SMS", "WAIT", "IVR", "PRESS", "IVR_END", "VOICEMAIL"}
 )
 _ABBREVIATIONS = frozenset(
-    """dr mr mrs ms prof st sr jr no vs etc inc ltd co corp dept approx ave rd blvd mt ft gen rep
+    """dr mr mrs ms prof st sr jr vs etc inc ltd co corp dept approx ave rd blvd mt ft gen rep
     sen rev hon a.m p.m e.g i.e jan feb mar apr jun jul aug sep sept oct nov dec ext tel
-    www""".split()  # noqa: SIM905 (a list of words is read as one)
-)
-_TAG = 1_800  # a text message of the largest size, and the tag's name
-
-KNOWN_TAGS = frozenset(
-    {"END_CALL", "TRANSFER", "SEND_SMS", "WAIT", "IVR", "PRESS", "IVR_END", "VOICEMAIL"}
-)
-_ABBREVIATIONS = frozenset(
-    [
-        "dr",
-        "mr",
-        "mrs",
-        "ms",
-        "prof",
-        "st",
-        "sr",
-        "jr",
-        "no",
-        "vs",
-        "etc",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "dept",
-        "approx",
-        "ave",
-        "rd",
-        "blvd",
-        "mt",
-        "ft",
-        "gen",
-        "rep",
-        "sen",
-        "rev",
-        "hon",
-        "a.m",
-        "p.m",
-        "e.g",
-        "i.e",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "ext",
-        "tel",
-        "www",
-    ]
+    www""".split()  # noqa: SIM905 (read as a list of words, which it is)
 )
 _TAG = re.compile(r"\[\s*([A-Za-z_]+)\s*(?::\s*([^\]]*?))?\s*\]?$", re.DOTALL)
 _LAST_WORD = re.compile(r"([^\s(\"“]+)$")

@@ -29,9 +29,6 @@ REFUSED = 4403
 NO_START = 4408
 ENGINE_FAILED = 1011
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 
 class _Refused(Exception):
     """This socket gets no conversation; ``code`` is what it is closed with."""
@@ -45,7 +42,7 @@ class _Disconnected(Exception):
     pass
 
 
-class TwilioStreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
+class TwilioStreamConsumer(AsyncWebsocketConsumer):
     """One Twilio media stream: checks who knocks, then carries messages between the socket and
     a session.
 
@@ -55,10 +52,10 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # cha
 
     channel_layer_alias = "none"  # audio is point to point: hold no Redis connection
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = scope
-        self._receive = receive
-        self._send_event = send
+        self._receive: Callable[[], Awaitable[dict[str, Any]]] = receive
+        self._send_event: Callable[[dict[str, Any]], Awaitable[None]] = send
         self._open = False
         try:
             await self._serve()

@@ -390,8 +390,9 @@ class Conversation:
         if self._agent.mute:
             self._hang_up(t, "failed")
             return
-        self._mind_duration(t)
-        if not self.over and (due := self._silence_at()) is not None and t >= due:
+        if self._is_overtime(t):
+            return
+        if (due := self._silence_at()) is not None and t >= due:
             self._break_silence(t)
 
     def _settle(self, t: int) -> None:
@@ -423,7 +424,8 @@ class Conversation:
             self._patience = 0
             self._agent.say(t, "nudge", self._phrases.still_there)
 
-    def _mind_duration(self, t: int) -> None:
+    def _is_overtime(self, t: int) -> bool:
+        """At the longest duration say goodbye, and hang up even if that cannot be heard."""
         longest = self.call.max_duration_s * 1000
         if t >= longest + LAST_WORDS_MS:
             self._hang_up(t, "max_duration_reached")
@@ -433,6 +435,7 @@ class Conversation:
             text = self._phrases.time_goodbye
             ends = "max_duration_reached"
             self._agent.say(t, "farewell", text, ends=ends, interruptible=False)
+        return t >= longest
 
     def _hang_up(self, t: int, reason: str) -> None:
         self._agent.cut(t)

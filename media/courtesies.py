@@ -8,6 +8,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +24,17 @@ class Phrases:
 
 
 def _load() -> dict[str, Phrases]:
-    data = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-    return {
-        language: Phrases(
-            **{
-                name: frozenset(entry) if isinstance(entry, list) else entry
-                for name, entry in entries.items()
-            }
-        )
-        for language, entries in data.items()
-    }
+    fields: dict[str, Any]
+    phrases = {}
+    for language, entries in tomllib.loads(
+        Path(__file__).with_suffix(".toml").read_text("utf-8")
+    ).items():
+        fields = {
+            name: frozenset(entry) if isinstance(entry, list) else entry
+            for name, entry in entries.items()
+        }
+        phrases[language] = Phrases(**fields)
+    return phrases
 
 
 _BY_LANGUAGE = _load()

@@ -1,22 +1,23 @@
 """Calls as a media session gets them, for tests and benchmarks."""
 
-import factory
+from factory.base import Factory
+from factory.declarations import Dict, LazyAttribute, Sequence, Trait
 
 from calls.live import LiveCall
 
 
-class LiveCallFactory(factory.Factory[LiveCall]):
+class LiveCallFactory(Factory[LiveCall]):
     """An outbound call whose model writes the opening; nothing of it is in a database."""
 
     class Meta:
         model = LiveCall
 
     class Params:
-        inbound = factory.Trait(direction="inbound", opening="Hello! How can I help you today?")
+        inbound = Trait(direction="inbound", opening="Hello, how can I help you today?")
 
-    pk = factory.Sequence(lambda number: number + 1)
-    call_id = factory.LazyAttribute(lambda call: f"call_{call.pk:016x}")
-    carrier_sid = factory.LazyAttribute(lambda call: f"CA{call.pk:032x}")
+    pk = Sequence(lambda number: number + 1)
+    call_id = LazyAttribute(lambda call: f"call_{call.pk:016x}")
+    carrier_sid = LazyAttribute(lambda call: f"CA{call.pk:032x}")
     direction = "outbound"
     our_number = "+12025550100"
     their_number = "+12025550123"
@@ -43,4 +44,4 @@ class LiveCallFactory(factory.Factory[LiveCall]):
     voicemail_action = "hangup"
     voicemail_message = ""
     turns = ()
-    extras = factory.Dict({})
+    extras = Dict({})

@@ -86,14 +86,16 @@ class Voice:
         return not full or time.monotonic() - self._flushes[0] > 60
 
     async def _connected(self) -> AsyncV1SocketClient:
-        if self._socket is None:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                self._socket = await self._stack.enter_async_context(
-                    speech_client().speak.v1.connect(
-                        model=self._model, encoding="mulaw", sample_rate=8000, speed=self._speed
-                    )
+        if self._socket is not None:
+            return self._socket
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            socket: AsyncV1SocketClient = await self._stack.enter_async_context(
+                speech_client().speak.v1.connect(
+                    model=self._model, encoding="mulaw", sample_rate=8000, speed=self._speed
                 )
-        return self._socket
+            )
+        self._socket = socket
+        return socket
 
     async def _disconnect(self) -> None:
         stack, self._stack, self._socket = self._stack, AsyncExitStack(), None
