@@ -191,7 +191,7 @@ class Leg:
         if self.order.detection and not self.order.detection.asynchronous:
             while not self.detection_form and not await self.sleep(0.05):
                 pass
-        program = self.order.program
+        program = self._next or self.order.program
         while program is not None and not self._down.is_set():
             self._news.clear()
             self._next = None

@@ -160,7 +160,9 @@ class Exchange:
 
     async def close(self) -> None:
         """Drop every call without further callbacks."""
-        tasks = [self._drain, *self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._drain.cancel()
+        await asyncio.gather(self._drain, return_exceptions=True)
+        while self._tasks:  # an ending call leaves its person a last task
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import importlib
 import io
+import sys
 import wave
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
@@ -30,7 +30,7 @@ XML = ("text/xml", "application/xml", "text/html")
 APPLICATION_ERROR = "We are sorry. An application error has occurred. Goodbye."
 SAY_VOICE = "aura-2-thalia-en"
 WORD_S = 0.35
-UNANSWERED = ("Reject", "Redirect", "Hangup")  # verbs that run without picking an inbound call up
+UNANSWERED = ("Reject", "Redirect", "Pause")  # as first verbs they do not pick an inbound call up
 
 Synthesise = Callable[..., Awaitable[bytes]]
 
@@ -63,6 +63,7 @@ async def run(leg: "Leg", program: Program | None, caller: Person | None) -> Non
         for warning in warnings:
             note("warning", call_sid=leg.call.sid, code=12200, text=warning)
         program = await _document_verbs(leg, verbs, caller)
+    _pick_up(leg, caller)
 
 
 async def _document_verbs(leg: "Leg", verbs: list[Verb], caller: Person | None) -> Program | None:
@@ -72,7 +73,7 @@ async def _document_verbs(leg: "Leg", verbs: list[Verb], caller: Person | None) 
             _pick_up(leg, caller)
         match verb.name:
             case "Hangup":
-                raise EndCall("completed" if leg.call.answered else "no-answer")
+                raise EndCall
             case "Reject":
                 if leg.call.answered is None:
                     raise EndCall("busy" if verb.get("reason") == "busy" else "no-answer")
@@ -137,10 +138,9 @@ async def say(leg: "Leg", text: str) -> None:
     if leg.call.answered is None:
         return
     note("say", call_sid=leg.call.sid, text=text)
-    try:
-        module = importlib.import_module("sandbox.speech.synthesiser")
-        sound = await cast("Synthesise", module.synthesise)(text, voice=SAY_VOICE)
-    except ImportError:
+    if voice := sys.modules.get("sandbox.speech.synthesiser"):
+        sound = await cast("Synthesise", voice.synthesise)(text, voice=SAY_VOICE)
+    else:
         note("warning", call_sid=leg.call.sid, code=0, text="no local speech: <Say> is silent")
         sound = SILENCE * round(len(text.split()) * WORD_S * 50)
     await play(leg, Clip(sound))

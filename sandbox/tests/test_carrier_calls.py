@@ -286,7 +286,7 @@ async def test_an_inbound_call_asks_the_number_and_tells_its_end(world: World):
         voice_url=f"{world.product.origin}/inbound",
         status_callback=f"{world.product.origin}/status",
     )
-    world.product.twiml["/inbound"] = '<Response><Pause length="1"/></Response>'
+    world.product.twiml["/inbound"] = '<Response><Play digits="ww"/></Response>'
 
     call = world.carrier.exchange.receive(to=OURS, from_=THEIRS)
     [asked] = await world.product.told("/inbound")
@@ -307,6 +307,16 @@ async def test_a_rejected_inbound_call_is_never_answered(world: World, reason: s
     ended = await world.ended(call.sid)
 
     assert (ended["status"], call.answered) == (status, None)
+
+
+async def test_an_inbound_call_that_is_only_hung_up_was_answered_first(world: World):
+    world.carrier.account.numbers[OURS].settings["voice_url"] = f"{world.product.origin}/inbound"
+    world.product.twiml["/inbound"] = "<Response><Hangup/></Response>"
+
+    call = world.carrier.exchange.receive(to=OURS, from_=THEIRS)
+    ended = await world.ended(call.sid)
+
+    assert (ended["status"], call.answered is not None) == ("completed", True)
 
 
 # Transfer.

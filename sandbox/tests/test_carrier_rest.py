@@ -170,7 +170,7 @@ async def test_calls_are_listed_by_party_status_and_start(world: World):
 
 async def test_people_can_be_made_to_call_and_to_hang_up(world: World):
     world.carrier.account.numbers[OURS].settings["voice_url"] = f"{world.product.origin}/inbound"
-    world.product.twiml["/inbound"] = '<Response><Pause length="50"/></Response>'
+    world.product.twiml["/inbound"] = '<Response><Play digits="w"/><Pause length="50"/></Response>'
     control = f"{world.origin}/_sandbox/calls"
     async with aiohttp.ClientSession() as session:
         async with session.post(control, json={"from": THEIRS, "to": OURS}) as answer:
