@@ -39,15 +39,18 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if debug:
-        last += [without_numbers, structlog.dev.ConsoleRenderer()]
-    else:
-        last += [
-            structlog.processors.format_exc_info,
-            without_numbers,
-            structlog.processors.JSONRenderer(),
-        ]
+    # No pretty tracebacks: they print local variables, where secrets, numbers and speech are.
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if debug
+        else structlog.processors.JSONRenderer()
+    )
+    last: list[Any] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        without_numbers,
+        renderer,
+    ]
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -31,16 +31,17 @@ class JSONBodyParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        raw = stream.read(limit + 1)
-        if len(raw) > limit:
-            raise ApiError(
-                "request_too_large",
-                f"The body is larger than {limit} bytes.",
-                413,
-                {"limit": limit},
-            )
-        return parse_object(raw)
+        return parse_object(_read(stream))
+
+
+def _read(stream: Any) -> bytes:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    raw: bytes = stream.read(limit + 1)
+    if len(raw) > limit:
+        raise ApiError(
+            "request_too_large", f"The body is larger than {limit} bytes.", 413, {"limit": limit}
+        )
+    return raw
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -100,8 +101,10 @@ def _storable(text: str) -> bool:
 
 def body(request: Request) -> dict[str, Any]:
     """Return the request's JSON object; ``{}`` when there was no body, of whatever content type."""
-    # DRF makes an empty body of a form content type a QueryDict, which serializers read as a form.
     data = request.data
+    if "HTTP_TRANSFER_ENCODING" in request.META and not data:
+        return parse_object(_read(request._request))  # DRF takes no Content-Length for no body
+    # DRF makes an empty body of a form content type a QueryDict, which serializers read as a form.
     return {} if isinstance(data, QueryDict) or not isinstance(data, dict) else data
 
 
