@@ -1,6 +1,7 @@
 """Reading settings from the environment so that a mistake becomes a sentence, not a traceback."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +65,8 @@ class Environment(environ.Env):  # type: ignore[misc]
     def database(self, url: str) -> dict[str, Any]:
         """Return Django's settings for the database at ``url``."""
         try:
-            config = self.db_url_config(url)
+            with warnings.catch_warnings(action="ignore"):  # it would repeat the address
+                config = self.db_url_config(url)
         except (ImproperlyConfigured, ValueError, KeyError):
             config = {}
         if config.get("ENGINE") != "django.db.backends.postgresql":
