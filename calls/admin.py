@@ -1,0 +1,224 @@
+"""Calls in the dashboard: to read, not to change; only the machine writes them."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+
+from calls.models import Call, CallEvent, DialAttempt, MediaTicket, Turn
+
+_STATUS_COLOURS = {
+    Call.Status.QUEUED: "info",
+    Call.Status.INITIATED: "info",
+    Call.Status.RINGING: "info",
+    Call.Status.IN_PROGRESS: "primary",
+    Call.Status.COMPLETED: "success",
+    Call.Status.BUSY: "warning",
+    Call.Status.NO_ANSWER: "warning",
+    Call.Status.CANCELED: "warning",
+    Call.Status.FAILED: "danger",
+}
+_ATTEMPT_COLOURS = {
+    DialAttempt.Status.PENDING: "info",
+    DialAttempt.Status.ACCEPTED: "success",
+    DialAttempt.Status.REFUSED: "danger",
+    DialAttempt.Status.UNKNOWN: "warning",
+    DialAttempt.Status.LOST: "danger",
+}
+
+
+def clock(ms: int) -> str:
+    """Return ``m:ss`` of a time in a call."""
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that the machine writes."""
+
+    show_full_result_count = False  # a count of a large table on every page
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnlyAdmin):
+    list_display = (
+        "call_id",
+        "shown_status",
+        "shown_direction",
+        "their_side",
+        "agent",
+        "length",
+        "ended_reason",
+        "latency",
+        "created_at",
+    )
+    list_filter = (
+        "status",
+        "direction",
+        "ended_reason",
+        "voicemail_detected",
+        ("created_at", RangeDateTimeFilter),
+        "agent",
+    )
+    list_filter_submit = True
+    list_select_related = ("agent",)
+    list_per_page = 50
+    search_fields = ("call_id", "carrier_sid", "from_number", "to_number", "campaign_id")
+    search_help_text = "Call id, carrier's id, number or campaign"
+    date_hierarchy = "created_at"
+    fieldsets = (
+        (None, {"fields": ("overview",)}),
+        ("Conversation", {"classes": ("tab",), "fields": ("conversation",)}),
+        ("Events", {"classes": ("tab",), "fields": ("timeline",)}),
+        (
+            "What was asked for",
+            {
+                "classes": ("tab",),
+                "fields": (
+                    "prompt",
+                    "variables",
+                    "metadata",
+                    "voicemail_action",
+                    "voicemail_message",
+                    "system_prompt_used",
+                ),
+            },
+        ),
+        (
+            "What it left",
+            {
+                "classes": ("tab",),
+                "fields": (
+                    "call_summary",
+                    "caller_sentiment",
+                    "call_successful",
+                    "caller_name",
+                    "call_reason",
+                    "extracted_data",
+                    "bookings",
+                    "amd_result",
+                    "voicemail_detected",
+                    "voicemail_detection_method",
+                    "charged_minutes",
+                ),
+            },
+        ),
+    )
+    readonly_fields = ("overview", "conversation", "timeline")
+
+    @display(description="Status", ordering="status", label=_STATUS_COLOURS)
+    def shown_status(self, call: Call) -> tuple[str, str]:
+        return call.status, call.get_status_display()
+
+    @display(description="Direction", ordering="direction")
+    def shown_direction(self, call: Call) -> str:
+        outbound = call.direction == Call.Direction.OUTBOUND
+        return "↗ outbound" if outbound else "↙ inbound"
+
+    @display(description="Other side")
+    def their_side(self, call: Call) -> str:
+        return call.their_number or "unknown"
+
+    @display(description="Duration", ordering="duration_ms")
+    def length(self, call: Call) -> str:
+        return clock(call.duration_ms) if call.duration_ms else "–"
+
+    @display(description="Latency", ordering="avg_latency_ms")
+    def latency(self, call: Call) -> str:
+        return "–" if call.avg_latency_ms is None else f"{call.avg_latency_ms} ms"
+
+    @display(description="")
+    def overview(self, call: Call) -> SafeString:
+        attempts = call.attempts.order_by("number")
+        colour = _STATUS_COLOURS[Call.Status(call.status)]
+        return render_to_string(
+            "calls/overview.html",
+            {"call": call, "attempts": attempts, "length": self.length(call), "colour": colour},
+        )
+
+    @display(description="")
+    def conversation(self, call: Call) -> SafeString:
+        turns = [
+            {
+                "turn": turn,
+                "at": clock(turn.started_ms),
+                "timings": list(turn.timings.items()),
+                "unheard": turn.full_text.removeprefix(turn.text) if turn.interrupted else "",
+            }
+            for turn in call.turns.all()
+        ]
+        return render_to_string("calls/conversation.html", {"turns": turns, "call": call})
+
+    @display(description="")
+    def timeline(self, call: Call) -> SafeString:
+        events = [
+            {
+                "event": event,
+                "after": _after(event.at - call.created_at),
+                "data": list(event.data.items()),
+            }
+            for event in call.events.all()
+        ]
+        return render_to_string("calls/timeline.html", {"events": events})
+
+
+def _after(passed: timedelta) -> str:
+    return f"+{passed.total_seconds():.1f} s"
+
+
+@admin.register(DialAttempt)
+class DialAttemptAdmin(ReadOnlyAdmin):
+    list_display = ("call", "number", "shown_status", "carrier_sid", "error_code", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("call",)
+    search_fields = ("call__call_id", "carrier_sid")
+    exclude = ("token",)
+
+    @display(description="Status", ordering="status", label=_ATTEMPT_COLOURS)
+    def shown_status(self, attempt: DialAttempt) -> tuple[str, str]:
+        return attempt.status, attempt.get_status_display()
+
+
+@admin.register(Turn)
+class TurnAdmin(ReadOnlyAdmin):
+    list_display = ("call", "sequence", "role", "text", "interrupted", "latency_ms")
+    list_filter = ("role", "interrupted")
+    list_select_related = ("call",)
+    search_fields = ("call__call_id", "text")
+
+
+@admin.register(CallEvent)
+class CallEventAdmin(ReadOnlyAdmin):
+    list_display = ("call", "kind", "at", "data")
+    list_filter = (("at", RangeDateTimeFilter),)
+    list_filter_submit = True
+    list_select_related = ("call",)
+    search_fields = ("call__call_id", "kind")
+
+
+@admin.register(MediaTicket)
+class MediaTicketAdmin(ReadOnlyAdmin):
+    list_display = ("call", "expires_at", "used_at")
+    list_select_related = ("call",)
+    search_fields = ("call__call_id",)
+    exclude = ("token_sha256",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.order_by("-pk")

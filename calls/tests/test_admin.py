@@ -1,0 +1,112 @@
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.factories import UserFactory
+from calls import services
+from calls.factories import (
+    CallEventFactory,
+    CallFactory,
+    DialAttemptFactory,
+    MediaTicketFactory,
+    TurnFactory,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Client:
+    client = Client()
+    client.force_login(UserFactory(is_superuser=True))
+    return client
+
+
+def page(client: Client, url: str) -> str:
+    answer = client.get(url)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_list_shows_each_call_in_few_queries(staff: Client, django_assert_max_num_queries: Any):
+    for _ in range(8):
+        CallFactory(over=True, avg_latency_ms=480)
+    url = reverse("admin:calls_call_changelist")
+    page(staff, url)
+
+    with django_assert_max_num_queries(14):
+        html = page(staff, url)
+
+    assert html.count("480 ms") == 8
+    assert html.count("0:37") == 8
+
+
+def test_a_call_is_found_by_its_id_and_by_a_number(staff: Client):
+    call = CallFactory(to_number="+447386111111")
+    other = CallFactory(to_number="+447386222222")
+    url = reverse("admin:calls_call_changelist")
+
+    for wanted in (call.call_id, "7386111111"):
+        html = page(staff, f"{url}?q={wanted}")
+        assert call.call_id in html
+        assert other.call_id not in html
+
+
+def test_a_calls_page_reads_as_a_conversation(staff: Client):
+    call = CallFactory(over=True, recording_file="x.wav", error_message="Odd <end>.")
+    TurnFactory(call=call, sequence=0, started_ms=61_000, text="Hello there, may I")
+    TurnFactory(
+        call=call,
+        sequence=1,
+        role="caller",
+        text="<script>alert(1)</script>",
+        latency_ms=None,
+    )
+    TurnFactory(
+        call=call,
+        sequence=2,
+        text="We open",
+        full_text="We open at nine.",
+        interrupted=True,
+        latency_ms=512,
+        timings={"endpoint_ms": 201},
+    )
+    services.record(call, "barge-in", clause=3)
+
+    html = page(staff, reverse("admin:calls_call_change", args=[call.pk]))
+
+    assert "Hello there, may I" in html
+    assert "1:01" in html
+    assert "<script>alert(1)" not in html
+    assert "answered in 512 ms" in html
+    assert "endpoint_ms 201" in html
+    assert '<span class="nf-unheard" title="Not heard: interrupted"> at nine.</span>' in html
+    assert f'src="/recordings/{call.call_id}.wav"' in html
+    assert "Odd &lt;end&gt;." in html
+    assert "<code>clause=3</code>" in html
+
+
+def test_a_call_cannot_be_changed_added_or_deleted_here(staff: Client):
+    call = CallFactory(live=True)
+
+    assert staff.get(reverse("admin:calls_call_add")).status_code == 403
+    assert staff.post(reverse("admin:calls_call_delete", args=[call.pk])).status_code == 403
+    url = reverse("admin:calls_call_change", args=[call.pk])
+    assert staff.post(url, {"status": "failed"}).status_code == 403
+    call.refresh_from_db()
+    assert call.status == "in-progress"
+
+
+def test_every_kind_of_row_has_its_pages_and_shows_no_secret(staff: Client):
+    attempt = DialAttemptFactory(token="the-secret-token")
+    ticket = MediaTicketFactory(token_sha256="f" * 64)
+    turn, event = TurnFactory(), CallEventFactory()
+
+    for row in (attempt, ticket, turn, event):
+        name = row._meta.model_name
+        html = page(staff, reverse(f"admin:calls_{name}_changelist"))
+        html += page(staff, reverse(f"admin:calls_{name}_change", args=[row.pk]))
+        assert "the-secret-token" not in html
+        assert "f" * 64 not in html
