@@ -34,7 +34,7 @@ _OFFSETS = np.arange(-2, 3, dtype=np.float32)
 def _mulaw_table() -> npt.NDArray[np.float32]:
     code = np.bitwise_not(np.arange(256, dtype=np.uint8)).astype(np.int32)
     size = ((((code & 0x0F) << 3) + 132) << ((code >> 4) & 7)) - 132
-    return np.where(code & 0x80, -size, size).astype(np.float32) / 32768
+    return np.where(code & 0x80, -size, size).astype(np.float32) / np.float32(32768)
 
 
 _LINEAR = _mulaw_table()

@@ -114,7 +114,7 @@ def main() -> int:
     if options.audio:
         from . import speech
 
-        speech.report([s for s in halves["heldout"] if s.language == "en"])
+        speech.report([s for s in halves["tuning"] if s.language == "en"])
     return 1 if hung_up else 0
 
 

@@ -1,4 +1,4 @@
-"""The corpus said aloud: the sandbox's voice speaks, its recogniser writes, the classifier reads."""
+"""The corpus said aloud: the sandbox speaks, its recogniser writes, the classifier reads."""
 
 import asyncio
 
