@@ -31,7 +31,7 @@ def heard(*sentences: str, after_agent: bool = False) -> AnswerClassifier:
     [
         "Hi, you've reached Sam. Please leave a message.",
         "Please leave a message.",
-        "Hi, you've reached Ben, I can't answer at the moment, leave a message, I'll call you back.",
+        "Hi, you've reached Ben, I can't answer at the moment. Leave a message.",
         "Please leave your message after the tone.",
         "The person you are calling is not available right now. Please try again later.",
         "Your call has been forwarded to an automated voice messaging system.",
