@@ -8,7 +8,7 @@ from sandbox.model.facts import is_question
 from sandbox.model.grammar import Kind, Slot, clauses, task_from
 from sandbox.model.phrasing import norm
 from sandbox.model.prompt_reader import Prompt
-from sandbox.model.words import content_stems, sentences
+from sandbox.model.words import content_stems, sentences, topic_stems
 
 _MOST_TIMES_ASKED = 2
 
@@ -29,8 +29,10 @@ class Agenda:
         self._slots = self._collect(prompt, caller)
         for index, turn in enumerate(turns):
             if turn.speaker == "agent":
-                self.asked_last = next((s for s in self._slots if self._asks(turn.text, s)), None)
-                if self.asked_last:
+                asked = next((s for s in self._slots if self._asks(turn.text, s)), None)
+                # A turn that asks nothing ("One moment.") leaves the question before it standing.
+                self.asked_last = asked if asked or "?" in turn.text else self.asked_last
+                if asked and self.asked_last:
                     label = self.asked_last.label
                     self._asked[label] = self._asked.get(label, 0) + 1
             elif turn.text:
@@ -45,7 +47,7 @@ class Agenda:
             for slot in task.slots
         ]
         if not prompt.tasks and not prompt.purpose and any(not is_question(t) for t in caller):
-            wanted = {stem for text in caller for stem in content_stems(text)}
+            wanted = {s for text in caller for s in content_stems(text) | topic_stems(text)}
             for rule in prompt.rules:
                 if rule.on_refusal or not rule.stems & wanted:
                     continue
@@ -125,7 +127,4 @@ def _typed(kind: Kind, text: str, was_asked: bool) -> str | None:
         )
     if not was_asked or is_question(text):
         return None
-    if kind == "number":
-        number = values.number(text)
-        return f"{number:g}" if number is not None else None
     return plain or None

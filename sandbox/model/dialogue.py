@@ -7,11 +7,11 @@ from sandbox.model import moves, values
 from sandbox.model.agenda import Agenda
 from sandbox.model.conversation import Turn
 from sandbox.model.facts import best_facts, is_question, overlap
-from sandbox.model.grammar import clauses, task_from
+from sandbox.model.grammar import clauses, second_person, task_from
 from sandbox.model.opening import opening, purpose_line, who_line
 from sandbox.model.phrasing import Phrasing, norm
 from sandbox.model.prompt_reader import Prompt, Rule
-from sandbox.model.words import content_stems, sentences
+from sandbox.model.words import capitalised, content_stems, decapitalised, full_stop, sentences
 
 _NO_MOVE: list[str] = []
 
@@ -27,6 +27,8 @@ class Dialogue:
         self.caller_said = [turn.text for turn in turns if turn.speaker == "caller" and turn.text]
         self.say = Phrasing(language, self.agent_said)
         self.agenda = Agenda(prompt, turns)
+        # Who asks for a line again gets it again, in the same words.
+        self._repeat_wanted = False
 
     def reply(self) -> str:
         """The words to speak, with the action tags that the prompt teaches."""
@@ -36,7 +38,9 @@ class Dialogue:
         tags = [part for part in said if part.startswith("[")]
         if len(spoken) > limit:
             spoken = spoken[-limit:]
-        return " ".join([self.say.fresh(" ".join(spoken)), *tags]).strip()
+        text = " ".join(spoken)
+        again = self._repeat_wanted and norm(text) != norm(" ".join(self.agent_said[-1:]))
+        return " ".join([text if again else self.say.fresh(text), *tags]).strip()
 
     def _parts(self) -> list[str]:
         heard = self.last.text
@@ -44,6 +48,9 @@ class Dialogue:
             return self._after_note()
         if not self.agent_said and moves.GREETING.match(heard):
             return opening(self.prompt, self.say)
+        if moves.HELLO.match(heard):
+            self._repeat_wanted = True
+            return [who_line(self.prompt, self.say), *(self._next() or self._why())]
         steps: tuple[Callable[[str], list[str]], ...] = (
             self._machine, self._opt_out, self._wrong_number, self._identity, self._repeat,
             self._wait, self._human, self._text_me, self._busy,
@@ -73,6 +80,10 @@ class Dialogue:
             return self._end("goodbye")
         return self._next() or [self.say("still_there")]
 
+    def _why(self) -> list[str]:
+        has_purpose = self.prompt.tasks or self.prompt.purpose
+        return [purpose_line(self.prompt, self.say)] if has_purpose else []
+
     # Moves that stand above the agenda.
 
     def _machine(self, heard: str) -> list[str]:
@@ -90,7 +101,8 @@ class Dialogue:
         leaves = any(re.search(r"(?:leave|say|with) .*message", s, re.I) for s in taught)
         if self._teaches("VOICEMAIL") and not leaves:
             return tag
-        return [who_line(self.prompt, self.say), purpose_line(self.prompt, self.say), *tag]
+        self._repeat_wanted = True
+        return [who_line(self.prompt, self.say), *self._why(), *tag]
 
     def _menu(self, heard: str) -> str:
         options = moves.menu_options(heard)
@@ -113,14 +125,17 @@ class Dialogue:
         if moves.ROBOT.search(heard):
             return [self.say("robot"), *self._next()[:1]]
         if moves.WHO.search(heard):
-            return [who_line(self.prompt, self.say), purpose_line(self.prompt, self.say)]
-        if moves.WHY.search(heard) and self.prompt.tasks + self.prompt.purpose:  # type: ignore[operator]
-            return [purpose_line(self.prompt, self.say), *self._next()[:1]]
+            self._repeat_wanted = True
+            return [who_line(self.prompt, self.say), *self._why()]
+        if moves.WHY.search(heard) and self._why():
+            self._repeat_wanted = True
+            return [*self._why(), *self._next()[:1]]
         return _NO_MOVE
 
     def _repeat(self, heard: str) -> list[str]:
         if self.agent_said and moves.REPEAT.search(heard):
             before = re.sub(r"^(?:Of course\.|I said:|As I said:)\s*", "", self.agent_said[-1])
+            self._repeat_wanted = True
             return [self.say("again", text=before)]
         return _NO_MOVE
 
@@ -174,7 +189,8 @@ class Dialogue:
         if answers:
             lead = self._acknowledge(told)[:1] if told else []
             unsure = self.say.is_one_of("no_information", answers[-1])
-            return lead + answers + ([] if unsure else self._next(closing="anything_else"))
+            more = "anything_else" if self.agent_said else None
+            return lead + answers + ([] if unsure else self._next(closing=more))
         if self._pending_close(heard):
             return self._end("goodbye")
         if ruled := self._ruled(heard):
@@ -191,7 +207,7 @@ class Dialogue:
             return [self.say("request_noted"), self.say("anything_else")]
         known = (
             best_facts(told, self.prompt.facts)
-            if not self.agenda.open() and not moves.YES.match(told)
+            if not self.agenda.open() and not self.agenda.filled and not moves.YES.match(told)
             else []
         )
         if known and len(content_stems(told)) > 1 and not self.agenda.asked_last:
@@ -226,6 +242,8 @@ class Dialogue:
     def _matching_rules(self, heard: str) -> list[Rule]:
         stems = content_stems(heard)
         settled = self._offered_callback() or self.say.was_just_said("anything_else")
+        if self.say.was_just_said("any_questions") and len(heard.split()) <= 3:
+            settled = True
         refused = bool(moves.NO.match(heard)) and bool(self.agent_said) and not settled
         scored: list[tuple[float, int, Rule]] = []
         for index, rule in enumerate(self.prompt.rules):
@@ -262,11 +280,8 @@ class Dialogue:
             r"(?:say|answer|reply|explain|mention|tell (?:them|him|her|the \w+)) (?:that )?(.+)",
             clause,
         ):
-            return (
-                [f"{found[1][:1].upper()}{found[1][1:].rstrip('.')}."]
-                if "[" not in found[1]
-                else []
-            )
+            told = second_person(found[1])
+            return [] if "[" in told else [full_stop(capitalised(told))]
         if re.match(r"apologi[sz]e", clause, re.I):
             return [self.say("sorry_problem")]
         task = task_from(clause)
@@ -285,6 +300,7 @@ class Dialogue:
             if slot.kind == "name":
                 return [self.say("thanks_name", name=value)]
             if slot.kind != "open" and len(value.split()) <= 6:
+                value = decapitalised(value) if slot.kind == "number" else value
                 return [self.say("noted", value=value)]
         if moves.TROUBLE.search(heard):
             return [self.say("sorry_problem")]
@@ -316,7 +332,8 @@ class Dialogue:
             return False
         if moves.GOODBYE.search(heard):
             return True
-        asked = self.say.was_just_said("anything_else") or self.say.was_just_said("any_questions")
+        asked = self.say.was_just_said("anything_else")
+        asked = asked or (self.say.was_just_said("any_questions") and len(heard.split()) <= 4)
         if asked and (moves.NO.match(heard) or moves.THANKS.search(heard)):
             return True
         short = len(heard.split()) <= 6

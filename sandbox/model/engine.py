@@ -28,12 +28,22 @@ def reply_to(body: dict[str, Any]) -> Reply:
         and re.search(r"\bsummar", text + turns[0].raw, re.I)
     ):
         return Reply(transcript.summary())
-    prompt = read_prompt(text)
+    prompt = read_prompt(text, outbound=_is_outbound(text, turns[0].note))
     said = " ".join(turn.text for turn in turns if turn.speaker == "caller")
     language = prompt.language if prompt.language != "en" else spoken_language(said)
     dialogue = Dialogue(prompt, turns, language)
     choice = body.get("tool_choice") or {"type": "auto"}
-    if body.get("tools") and choice["type"] != "none":
-        if reply := tools.use(body["tools"], choice, dialogue):
-            return reply
+    offered = body.get("tools") if choice["type"] != "none" else None
+    if offered and (reply := tools.use(offered, choice, dialogue)):
+        return reply
     return Reply(dialogue.reply() or dialogue.say("not_understood"))
+
+
+def _is_outbound(text: str, note: str) -> bool:
+    """Whether we rang: the prompt says so, or the first message says that our call was answered."""
+    if re.search(r"direction:?\W+inbound|\binbound call\b", text, re.I):
+        return False
+    said = r"direction:?\W+outbound|\boutbound call\b|\byou(?:'re| are)(?: \w+,?)? (?:calling|phoning)\b"
+    return bool(
+        re.search(said, text, re.I) or re.search(r"answered|speak first|picked up", note, re.I)
+    )

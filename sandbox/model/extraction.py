@@ -18,6 +18,7 @@ _SPOKEN = {
 }  # fmt: skip
 _NOBODY = ("unknown", "other", "none", "neutral", "n/a", "not_specified", "unspecified", "unclear")
 _MAX_DEPTH = 12
+_MAX_NESTED = 2  # a schema that refers to itself ends where it may be null
 
 
 def extract(schema: dict[str, Any], instructions: str, turns: list[Turn]) -> Any:
@@ -43,6 +44,7 @@ class _Filler:
         return None if self._nullable(schema) else self._default(schema, about, depth)
 
     def _resolved(self, schema: Any) -> dict[str, Any]:
+        """A schema with its references and ``allOf`` merged in."""
         if not isinstance(schema, dict):
             return {}
         for _ in range(_MAX_DEPTH):
@@ -89,8 +91,9 @@ class _Filler:
         if "enum" in schema:
             return self._choice(schema["enum"], about)
         if options := self._options(schema):
+            deep = depth > _MAX_NESTED and self._nullable(schema)
             for option in options:
-                if option.get("type") != "null":
+                if option.get("type") != "null" and not (deep and "properties" in option):
                     found = self._known(option, about, depth + 1)
                     if found is not _UNKNOWN:
                         return found

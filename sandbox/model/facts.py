@@ -6,11 +6,37 @@ from collections.abc import Sequence
 from sandbox.model.words import STOPWORDS, TOPICS, content_stems, stem, tokens, topic_stems
 
 _GENERIC = {
-    stem(w) for w in ["take", "make", "offer", "work", "go", "come", "time", "day", "today", "use", "find", "give", "do", "have"]
+    stem(w)
+    for w in [
+        "take",
+        "make",
+        "offer",
+        "work",
+        "go",
+        "come",
+        "time",
+        "day",
+        "today",
+        "use",
+        "find",
+        "give",
+        "do",
+        "have",
+    ]
 }
 _WEEKDAYS = {
     stem(w)
-    for w in ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "weekend", "weekdays"]
+    for w in [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "weekend",
+        "weekdays",
+    ]
 }
 _ALL_TOPICS = {stem(word) for group in TOPICS for word in group}
 _PRICE = re.compile(r"\bhow much\b|\b(?:costs?|prices?|fees?|charges?|expensive)\b", re.I)

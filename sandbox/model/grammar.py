@@ -19,7 +19,7 @@ _ROLE = (
     r"employee|volunteer|shopper|household|individual|respondent|cardholder|graduate|farmer)"
 )
 _THE = (
-    r"(?:(?:the|this|each|every|a|our|all|your)\s+)?(?:(?:returning|existing|new|potential|"
+    r"(?:(?:the|this|each|every|a|our|all|your)\s+)?(?:(?:returning|existing|new|potential|past|loyal|recent|overdue|registered|valued|"
     r"former|prospective|current)\s+)?"
 )
 _ROLE_PHRASE = re.compile(rf"\b(?:the|this|each|every)\s+(?:\w+\s+)?{_ROLE}\b", re.I)
@@ -32,16 +32,194 @@ _PERSON_VERBS = (
 )
 _OBJECT = re.compile(rf"^({_PERSON_VERBS}) {_PERSON}(?![\w'’])")
 IMPERATIVES = frozenset(
-    ["remind", "tell", "ask", "invite", "call", "inform", "notify", "update", "warn", "congratulate", "survey", "thank", "help", "offer", "give", "interview", "alert", "advise", "encourage", "convince", "contact", "follow", "confirm", "verify", "qualify", "check", "find", "collect", "get", "take", "gather", "note", "obtain", "book", "schedule", "arrange", "reschedule", "discuss", "explain", "announce", "let", "record", "sell", "promote", "renew", "request", "see", "learn", "determine", "establish", "introduce", "present", "recommend", "propose", "suggest", "apologise", "apologize", "pitch", "reactivate", "recover", "win", "remove", "deliver", "poll", "conduct", "complete", "finish", "review", "mention", "state", "say", "report", "speak", "talk", "wish", "assure", "reassure", "make", "set", "cancel", "order", "phone", "ring", "persuade", "brief", "show", "send", "interview"]
+    [
+        "remind",
+        "tell",
+        "ask",
+        "invite",
+        "call",
+        "inform",
+        "notify",
+        "update",
+        "warn",
+        "congratulate",
+        "survey",
+        "thank",
+        "help",
+        "offer",
+        "give",
+        "interview",
+        "alert",
+        "advise",
+        "encourage",
+        "convince",
+        "contact",
+        "follow",
+        "confirm",
+        "verify",
+        "qualify",
+        "check",
+        "find",
+        "collect",
+        "get",
+        "take",
+        "gather",
+        "note",
+        "obtain",
+        "book",
+        "schedule",
+        "arrange",
+        "reschedule",
+        "discuss",
+        "explain",
+        "announce",
+        "let",
+        "record",
+        "sell",
+        "promote",
+        "renew",
+        "request",
+        "see",
+        "learn",
+        "determine",
+        "establish",
+        "introduce",
+        "present",
+        "recommend",
+        "propose",
+        "suggest",
+        "apologise",
+        "apologize",
+        "pitch",
+        "reactivate",
+        "recover",
+        "win",
+        "remove",
+        "deliver",
+        "poll",
+        "conduct",
+        "complete",
+        "finish",
+        "review",
+        "mention",
+        "state",
+        "say",
+        "report",
+        "speak",
+        "talk",
+        "wish",
+        "assure",
+        "reassure",
+        "make",
+        "set",
+        "cancel",
+        "order",
+        "phone",
+        "ring",
+        "persuade",
+        "brief",
+        "show",
+        "send",
+        "interview",
+    ]
 )
 # What shapes the manner of a call and is never its reason.
 MANNER = frozenset(
-    ["be", "keep", "speak", "talk", "use", "never", "always", "do", "don't", "avoid", "reply", "respond", "answer", "introduce", "greet", "end", "hang", "stop", "wait", "listen", "stay", "sound", "remember", "act", "write", "leave", "output", "say", "if", "when", "only", "emit", "press", "spell", "read", "pretend", "begin", "start", "follow", "repeat", "note", "format", "transfer", "emit", "start", "stick", "match", "translate", "switch", "limit", "maintain", "ensure", "treat", "put", "acknowledge", "include", "append", "finish", "help", "handle", "refer", "add"]
+    [
+        "be",
+        "keep",
+        "speak",
+        "talk",
+        "use",
+        "never",
+        "always",
+        "do",
+        "don't",
+        "avoid",
+        "reply",
+        "respond",
+        "answer",
+        "introduce",
+        "greet",
+        "end",
+        "hang",
+        "stop",
+        "wait",
+        "listen",
+        "stay",
+        "sound",
+        "remember",
+        "act",
+        "write",
+        "leave",
+        "output",
+        "say",
+        "if",
+        "when",
+        "only",
+        "emit",
+        "press",
+        "spell",
+        "read",
+        "pretend",
+        "begin",
+        "start",
+        "follow",
+        "repeat",
+        "note",
+        "format",
+        "transfer",
+        "emit",
+        "start",
+        "stick",
+        "match",
+        "translate",
+        "switch",
+        "limit",
+        "maintain",
+        "ensure",
+        "treat",
+        "put",
+        "acknowledge",
+        "include",
+        "append",
+        "finish",
+        "help",
+        "handle",
+        "refer",
+        "add",
+    ]
 )
 _AUX = r"(can|could|will|would|are|were|should|may|did|do|had|was|is)"
-_BASE = (
-    ["want", "need", "like", "prefer", "know", "think", "plan", "own", "live", "use", "work", "feel", "agree", "remember", "wish", "accept", "require", "attend", "intend", "expect", "consider", "drive", "rent", "enjoy", "understand", "support", "recall"]
-)
+_BASE = [
+    "want",
+    "need",
+    "like",
+    "prefer",
+    "know",
+    "think",
+    "plan",
+    "own",
+    "live",
+    "use",
+    "work",
+    "feel",
+    "agree",
+    "remember",
+    "wish",
+    "accept",
+    "require",
+    "attend",
+    "intend",
+    "expect",
+    "consider",
+    "drive",
+    "rent",
+    "enjoy",
+    "understand",
+    "support",
+    "recall",
+]
 
 
 @dataclass(frozen=True)
@@ -103,7 +281,7 @@ def clauses(sentence: str) -> list[str]:
     """Cut an instruction where a further instruction begins: "remind … and ask …"."""
     verbs = "|".join(sorted(IMPERATIVES))
     cut = re.split(
-        rf"(?:,\s*(?:and\s+)?(?:then\s+)?|;\s*(?:and\s+)?(?:then\s+)?|\s+and\s+(?:then\s+)?|\s+then\s+)"
+        rf"(?:,\s*(?:and\s+)?(?:then\s+)?|;\s*(?:and\s+)?(?:then\s+)?|\s+and\s+(?:then\s+)?|\s+then\s+|:\s+)"
         rf"(?=(?:also |politely |briefly )?(?:{verbs})\b)",
         sentence.strip().rstrip("."),
         flags=re.I,
@@ -144,27 +322,15 @@ def _slots(said: str) -> list[Slot]:
     """The questions an instruction in the second person asks for."""
     found = re.match(
         r"(?:ask|find out|check|see|learn|determine|establish|confirm|verify)(?: with)?(?: you)? "
-        r"(?:to (?:find out|know) )?(?:whether|if) (?:or not )?(.+)",
+        r"(?:to (?:find out|know) )?((?:whether|if|how|what|when|where|which|why|who)\b.+)",
         said,
     )
     if found:
-        return [
-            Slot(part, question_whether(part), "open")
-            for part in re.split(r",? and (?:whether|if) ", found[1])
-        ]
+        parts = re.split(r",? and (?=(?:whether|if|how|what|when|where|which|why|who)\b)", found[1])
+        return [_asked_part(part) for part in parts]
     found = re.match(r"ask(?: you)? to (.+)", said)
     if found:
         return [Slot(found[1], f"Could you {found[1]}?", "open")]
-    found = re.match(
-        r"(?:ask|find out|check|learn|determine|establish)(?: you)? "
-        r"((?:how|what|when|where|which|why|who)\b.+)",
-        said,
-    )
-    if found:
-        return [
-            Slot(part, f"Could you tell me {part}?", _kind(part))
-            for part in re.split(r",? and (?=(?:how|what|when|where|which|why|who)\b)", found[1])
-        ]
     found = re.match(r"ask(?: you)? about (.+)|survey you (?:about|on) (.+)", said)
     if found:
         topic = found[1] or found[2]
@@ -175,11 +341,18 @@ def _slots(said: str) -> list[Slot]:
         said,
     ) or re.match(r"qualify you\b.*?(?::| on| by asking (?:about|for)) (.+)", said)
     if found:
-        return list_slots(found[1])
+        return [] if re.search(r"\bfrom (?:you|me)\b", found[1]) else list_slots(found[1])
     found = re.match(r"(?:confirm|verify)(?: with)?(?: you)? (?:that )?(.+)", said)
     if found:
         return [Slot(found[1], f"Can you confirm {found[1]}?", "open")]
     return []
+
+
+def _asked_part(part: str) -> Slot:
+    found = re.match(r"(?:whether|if) (?:or not )?(.+)", part)
+    if found:
+        return Slot(found[1], question_whether(found[1]), "open")
+    return Slot(part, f"Could you tell me {part}?", _kind(part))
 
 
 def list_slots(text: str) -> list[Slot]:

@@ -19,6 +19,8 @@ from sandbox.model.validation import check_request
 _VERSIONS = {"2023-01-01", "2023-06-01", "2026-10-21"}
 _MAX_BODY = 32 * 1024 * 1024
 
+REQUEST_ID = web.RequestKey("request_id", str)
+API_KEY = web.RequestKey("api_key", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -37,13 +39,13 @@ def _guarded(handler: Handler) -> Handler:
     """Answer refusals as the service does, and label every response as simulated."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        request["request_id"] = f"req_{secrets.token_hex(12)}"
+        request[REQUEST_ID] = f"req_{secrets.token_hex(12)}"
         try:
-            request["api_key"] = _api_key(request)
+            request[API_KEY] = _api_key(request)
             response = await handler(request)
         except ApiError as refusal:
             response = web.json_response(
-                refusal.body(request["request_id"]), status=refusal.status, headers=refusal.headers
+                refusal.body(request[REQUEST_ID]), status=refusal.status, headers=refusal.headers
             )
         if not response.prepared:
             response.headers.update(_labels(request))
@@ -53,7 +55,7 @@ def _guarded(handler: Handler) -> Handler:
 
 
 def _labels(request: web.Request) -> dict[str, str]:
-    return {"request-id": request["request_id"], "x-sandbox-simulation": "1"}
+    return {"request-id": request[REQUEST_ID], "x-sandbox-simulation": "1"}
 
 
 def _api_key(request: web.Request) -> str:
@@ -88,7 +90,7 @@ class MessagesApi:
         model = check_request(body)
         fault = faults.take("model")
         _refuse_by_fault(fault)
-        spent = self._cache.account(body, model, request["api_key"])
+        spent = self._cache.account(body, model, request[API_KEY])
         if spent.fresh + spent.written + spent.read > model.max_input_tokens:
             raise bad_request("prompt is too long")
         loop = asyncio.get_running_loop()
@@ -123,7 +125,7 @@ class MessagesApi:
             if not is_token or sent < int(fault.get("after_tokens", 3)):
                 continue
             if kind == "error_mid_stream":
-                error = ApiError(529, "overloaded_error", "Overloaded").body(request["request_id"])
+                error = ApiError(529, "overloaded_error", "Overloaded").body(request[REQUEST_ID])
                 await response.write(f"event: error\ndata: {json.dumps(error)}\n\n".encode())
                 break
             if kind == "stall":

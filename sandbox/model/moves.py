@@ -47,6 +47,7 @@ THANKS = re.compile(r"\b(?:thanks|thank you|cheers|merci|gracias|danke)\b", re.I
 GREETING = re.compile(
     r"^\W*(?:(?:hello|hi|hey|yes|yeah|good (?:morning|afternoon|evening|day)|speaking|bonjour|allô|hola|"
     r"hallo|guten tag|this is \w+|\w+ speaking|who is it|there)\W*)+$", re.I)  # fmt: skip
+HELLO = re.compile(r"^\W*(?:(?:hello|hi|hey|yes)\W+)*(?:hello|hi|hey|yes\?)(?: there)?\W*$", re.I)
 YES = re.compile(
     r"^\W*(?:(?:oh|well|um|uh|ah)\W+)?(?:yes|yeah|yep|yup|sure|of course|certainly|absolutely|correct|right|that's "
     r"(?:right|correct|fine|good|great|ok|okay)|okay|ok|fine|please do|definitely|i (?:do|am|can|will|would|have)\b|"
@@ -72,7 +73,7 @@ def menu_options(text: str) -> list[tuple[str, str]]:
     """The keys a phone menu offers with what each is for: ``[("1", "sales"), …]``."""
     key = rf"(\d|{'|'.join(_DIGITS)})"
     found: list[tuple[str, str]] = []
-    for piece in re.split(r"[.;]\s*|,\s*(?=(?:for|press|to|or press)\b)", text, flags=re.I):
+    for piece in re.split(r"[.;]\s*|,\s*(?:or\s+)?(?=for\b)", text, flags=re.I):
         after = re.search(rf"\b(?:press|dial|push)\s+{key}\s+(?:for|to)\s+(.+)", piece, re.I)
         before = re.search(
             rf"\b(?:for|to)\s+(.+?),?\s+(?:please\s+)?(?:press|dial|push)\s+{key}\b", piece, re.I

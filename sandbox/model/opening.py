@@ -10,7 +10,7 @@ from sandbox.model.values import spoken_date
 from sandbox.model.words import capitalised, decapitalised, full_stop
 
 _BOOKED = re.compile(r"\b(?:appointment|booking|booked|visit|reservation|meeting|delivery|session|viewing|"
-                     r"inspection|table|check-?up|class|lesson|interview)\b", re.I)  # fmt: skip
+                     r"inspection|table|check-?up|cleaning|class|lesson|interview)\b", re.I)  # fmt: skip
 _OFFERS = {
     "invite",
     "offer",
@@ -66,6 +66,8 @@ def purpose_line(prompt: Prompt, say: Phrasing) -> str:
 
 def is_plain_question(task: Task) -> bool:
     """Whether a task is said best by asking it."""
+    if task.verb == "qualify":
+        return bool(task.slots)
     return task.verb in ("ask", "find", "learn", "see", "determine", "establish") and bool(
         task.slots
     )

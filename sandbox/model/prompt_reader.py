@@ -1,16 +1,16 @@
 """What a system prompt says: who speaks, why, which facts, which rules, which action tags."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sandbox.model.grammar import MANNER, Slot, Task, clauses, list_slots, task_from
-from sandbox.model.words import content_stems, decapitalised, full_stop, sentences
+from sandbox.model.grammar import MANNER, Slot, Task, clauses, list_slots, second_person, task_from
+from sandbox.model.words import capitalised, content_stems, decapitalised, full_stop, sentences
 
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s*(.+?)\s*#*|={2,}\s*(.+?)\s*={2,}|\*\*(.+?):?\*\*:?|"
                       r"<([a-zA-Z_]+)>|([A-Z][A-Z0-9 '&/()-]{3,60}):?|([A-Z][\w '’/-]{2,50}):)\s*$")  # fmt: skip
 _LABELLED = re.compile(r"^\s*(?:[-*•]\s*)?([A-Za-z][\w '’/()-]{1,48}?)\s*:\s+(\S.*)$")
 _PURPOSE = re.compile(
-    r"\b(?:purpose|reason for (?:the|this|your) call|your task|objective|goal|why (?:you are|you're)"
+    r"^(?:the )?(?:task|mission|aim)$|\b(?:purpose|reason for (?:the|this|your) call|your task|objective|goal|why (?:you are|you're)"
     r" calling|call prompt|campaign prompt|instructions? for this call)\b", re.I)  # fmt: skip
 _NOTES = re.compile(
     r"\b(?:history|previous|past|earlier|caller context|on file|what you (?:already )?know|memory|"
@@ -32,15 +32,20 @@ _CONDITION = re.compile(
     r"^(?:if|when|whenever|once|should|in case)\s+(.+?)(?:,\s*(?:then\s+)?|\s+then\s+|:\s+)(.+)$",
     re.I | re.S,
 )
-_CONDITION_AFTER = re.compile(
-    r"^(.+?)\s+(?:if|when|whenever)\s+((?:the |a |they|he|she|some|asked).+)$", re.I
+_CONDITION_AFTER = re.compile(  # but not "ask if …"
+    r"(?!.*?\b(?:ask|ask \w+|out|see|check|confirm|know|learn|verify|determine|establish|ask the \w+)\s+(?:if|when)\b)"
+    r"^(.+?)\s+(?:if|when|whenever)\s+((?:the |a |they|he|she|some|asked|you).+)$",
+    re.I,
 )
 _SAYING = re.compile(
     r"^(?:(?:you (?:can|may|should|must) )?(?:always )?(?:tell|inform|let|remind|explain to)\s+(?:them|him|her|"
     r"(?:the |all |any )?\w+)(?:\s+know)?|say|mention|explain|state|answer|reply)\s*(?:that\s+|:\s*|,\s*)"
     r"(.+)$", re.I)  # fmt: skip
 _SAY_PLAIN = re.compile(r"^(?:say|answer|reply)\s+(?:that\s+)?[\"“]?(.+?)[\"”]?$", re.I)
-_IDENTITY = re.compile(r"^(?:you are|you're|you will be|act as|your name is)\s+(.+)$", re.I)
+_IDENTITY = re.compile(
+    r"^(?:you are|you're|you will be|act as|your name is|vous êtes|tu es|eres|usted es|du bist|sie sind)\s+(.+)$",
+    re.I,
+)
 _BUSINESS_KEY = re.compile(
     r"^(?:business|company|organi[sz]ation|clinic|restaurant|shop|practice)(?: name)?$", re.I
 )
@@ -52,6 +57,11 @@ _NAME_ON_FILE = re.compile(
     r"(?:name on file[^\"“.]*?(?:is|:)\s*[\"“]?|(?:speaking|talking) (?:to|with)\s+|"
     r"\b(?:caller|customer|client|patient)(?:'s name)? is (?:called )?|\bcalling (?=[A-Z]\w+ (?:to|about)\b)|"
     r"^Name:\s*)([A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?)", re.M)  # fmt: skip
+_INLINE_PURPOSE = re.compile(
+    r"([.!?])\s+(?=(?:call purpose|(?:purpose of|reason for) (?:this|the|your) call|your task|task|goal|objective)\s*:)",
+    re.I,
+)
+_JUST_CALL = ("call you", "ring you", "phone you", "contact you")
 _E164 = re.compile(r"\+\d{7,15}")
 
 
@@ -102,6 +112,7 @@ class Prompt:
     facts: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
+    loose: list[str] = field(default_factory=list)
 
     @property
     def texting(self) -> bool:
@@ -129,7 +140,8 @@ class Prompt:
     def language(self) -> str:
         """The language the prompt is to be spoken in: ``en``, ``fr``, ``es`` or ``de``."""
         found = re.search(
-            r"(?:speak|reply|respond|answer|talk|language(?: is)?:?|conversation is in)\s+(?:only\s+)?(?:in\s+)?"
+            r"(?:speak|reply|respond|answer|talk|language(?: is)?:?|conversation is in|parle\w*|r[ée]pond\w*|habla\w*|"
+            r"respond\w*|sprich|sprechen sie|antworte\w*)\s+(?:only\s+)?(?:in\s+|en\s+|auf\s+)?"
             r"(french|spanish|german|fran[cç]ais|espa[nñ]ol|deutsch|fr\b|es\b|de\b)", self.text, re.I)  # fmt: skip
         if found:
             return {"fr": "fr", "sp": "es", "es": "es", "ge": "de", "de": "de"}[
@@ -161,10 +173,89 @@ class Prompt:
 
 
 _LANGUAGE_WORDS = {
-    "fr": ["le", "la", "les", "des", "une", "est", "vous", "je", "nous", "pour", "avec", "pas", "que", "bonjour", "votre", "au", "du", "et"],
-    "es": ["el", "los", "las", "una", "es", "usted", "yo", "para", "con", "que", "por", "hola", "su", "del", "y", "se", "no", "gracias"],
-    "de": ["der", "die", "das", "und", "ist", "sie", "ich", "wir", "mit", "nicht", "ein", "eine", "guten", "für", "zu", "auf", "den", "ihr"],
-    "en": ["the", "a", "is", "you", "i", "we", "for", "with", "not", "that", "are", "and", "to", "of", "your", "what", "do", "can", "my", "it", "on"],
+    "fr": [
+        "le",
+        "la",
+        "les",
+        "des",
+        "une",
+        "est",
+        "vous",
+        "je",
+        "nous",
+        "pour",
+        "avec",
+        "pas",
+        "que",
+        "bonjour",
+        "votre",
+        "au",
+        "du",
+        "et",
+    ],
+    "es": [
+        "el",
+        "los",
+        "las",
+        "una",
+        "es",
+        "usted",
+        "yo",
+        "para",
+        "con",
+        "que",
+        "por",
+        "hola",
+        "su",
+        "del",
+        "y",
+        "se",
+        "no",
+        "gracias",
+    ],
+    "de": [
+        "der",
+        "die",
+        "das",
+        "und",
+        "ist",
+        "sie",
+        "ich",
+        "wir",
+        "mit",
+        "nicht",
+        "ein",
+        "eine",
+        "guten",
+        "für",
+        "zu",
+        "auf",
+        "den",
+        "ihr",
+    ],
+    "en": [
+        "the",
+        "a",
+        "is",
+        "you",
+        "i",
+        "we",
+        "for",
+        "with",
+        "not",
+        "that",
+        "are",
+        "and",
+        "to",
+        "of",
+        "your",
+        "what",
+        "do",
+        "can",
+        "my",
+        "it",
+        "on",
+    ],
 }
 
 
@@ -176,11 +267,15 @@ def spoken_language(text: str) -> str:
     return best if scores[best] > scores["en"] + 1 else "en"
 
 
-def read_prompt(text: str) -> Prompt:
-    """Read a system prompt of any layout: headings, labelled lines, bullets or plain prose."""
+def read_prompt(text: str, *, outbound: bool = False) -> Prompt:
+    """Read a system prompt of any layout: headings, labelled lines, bullets or plain prose.
+
+    A prompt without a named purpose may still carry one in its plain instructions ("Remind the
+    caller …"); they are taken for the call's purpose only when the call is ``outbound``.
+    """
     prompt = Prompt(text)
     section = ""
-    for line in text.splitlines():
+    for line in _INLINE_PURPOSE.sub(r"\1\n", text).splitlines():
         heading = _HEADING.match(line)
         title = next((group for group in heading.groups() if group), "") if heading else ""
         if title and not re.fullmatch(r"you are .*", title, re.I):
@@ -191,6 +286,9 @@ def read_prompt(text: str) -> Prompt:
             _read_line(prompt, line, section)
     if found := _NAME_ON_FILE.search(text):
         prompt.caller = prompt.caller or found[1]
+    if outbound and not prompt.purpose:
+        prompt.purpose = list(prompt.loose)
+        prompt.asks = []
     _read_tasks(prompt)
     return prompt
 
@@ -245,6 +343,9 @@ def _read_labelled_fact(prompt: Prompt, label: str, value: str, section: str) ->
         for sentence in sentences(value):
             _read_sentence(prompt, sentence, section)
         return
+    if task_from(value):
+        prompt.rules.append(Rule(label, value.rstrip(".")))
+        return
     first, *rest = sentences(value)
     name = label.replace("_", " ")
     if "_" in label or name == name.upper():
@@ -278,9 +379,16 @@ def _read_sentence(prompt: Prompt, sentence: str, section: str) -> None:
     if re.search(r"\[[A-Z_]{3,}", sentence):
         return
     if (found := _SAYING.match(sentence)) and not _MANNER.search(section):
-        prompt.facts.append(full_stop(found[1][:1].upper() + found[1][1:]))
+        told = found[1]
+        if re.search(r"\b(?:they|them|their)\b", told):
+            told = second_person(told)
+        prompt.facts.append(full_stop(capitalised(told)))
+        if re.match(r"(?:tell|inform|let|remind)", sentence, re.I):
+            prompt.loose.append(sentence)
     elif _imperative(sentence) or re.match(r"(?:you|your)\b", sentence, re.I):
         if task := task_from(sentence):
+            if not _MANNER.search(section) and sentence.split()[0].lower() not in MANNER:
+                prompt.loose.append(sentence)
             for clause in clauses(sentence):
                 one = task_from(clause)
                 prompt.asks += one.slots if one else ()
@@ -348,12 +456,12 @@ def _read_tasks(prompt: Prompt) -> None:
         if found := _CONDITION.match(sentence):
             prompt.rules.append(Rule(found[1], found[2].rstrip(".")))
             continue
-        made = [task for clause in clauses(sentence) if (task := task_from(clause, name))]
-        made = [
-            t
-            for t in made
-            if t.statement not in ("call you", "ring you", "phone you", "contact you")
-        ]
+        made: list[Task] = []
+        for clause in clauses(sentence):
+            if found := _CONDITION_AFTER.match(clause):
+                prompt.rules.append(Rule(found[2].rstrip("."), found[1]))
+            elif (task := task_from(clause, name)) and task.statement not in _JUST_CALL:
+                made.append(task)
         if made:
             prompt.tasks += made
             prompt.facts += [
@@ -368,6 +476,10 @@ def _read_tasks(prompt: Prompt) -> None:
             ]
         elif not _imperative(sentence):
             kept.append(sentence)
-            if len(sentence.split()) > 3 and not sentence.lower().startswith("you "):
+            if len(sentence.split()) > 2 and not sentence.lower().startswith("you "):
                 prompt.facts.append(full_stop(sentence))
     prompt.purpose = kept
+    if sum(bool(task.slots) for task in prompt.tasks) > 1:
+        prompt.tasks = [
+            replace(task, slots=()) if task.verb == "survey" else task for task in prompt.tasks
+        ]

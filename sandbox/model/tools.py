@@ -184,10 +184,8 @@ class _Arguments:
             date = values.iso_day(day or values.day(said) or "", today)
             time = values.iso_time(clock or values.clock(said) or "")
             return f"{date}T{time}:00" if date and time else None
-        if (
-            schema.get("format") == "date"
-            or (re.search(r"\b(?:day|date)\b", own)
-            and "birth" not in own)
+        if schema.get("format") == "date" or (
+            re.search(r"\b(?:day|date)\b", own) and "birth" not in own
         ):
             return (values.iso_day(day, today) or day) if day else None
         if schema.get("format") == "time" or re.search(r"\b(?:time|slot)\b", own):

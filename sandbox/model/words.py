@@ -3,18 +3,31 @@
 import re
 
 _ABBREVIATION = re.compile(r"\b(Dr|Mr|Mrs|Ms|St|No|e\.g|i\.e|a\.m|p\.m|approx|vs|Ltd|Inc)\.$", re.I)
+_INVERTED = re.compile(r"-(?:vous|tu|il|elle|nous|on)\b")
 _SUFFIXES = ("ingly", "edly", "ings", "ing", "ied", "ies", "ed", "es", "ly", "s")
 
-STOPWORDS = frozenset(
-    ["a", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "like", "may", "me", "might", "much", "my", "no", "not", "of", "on", "or", "our", "out", "please", "she", "should", "so", "some", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "too", "up", "us", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "yes", "you", "your", "about", "know", "get", "got", "need", "want", "wanted", "i'd", "i'm", "it's", "we're", "you're", "don't", "can't", "okay", "ok", "hi", "hello", "thanks", "thank", "well", "um", "uh", "let", "say", "said", "also", "there's", "what's", "there're", "very", "really", "also", "still", "call", "calling", "sure", "also", "one"]
-)
+_SMALL_WORDS = """
+a an and any are as at be been but by can could did do does for from had has have he her him
+his how i if in into is it its just like may me might much my no not of on or our out please
+she should so some tell than that the their them then there these they this to too up us was
+we were what when where which who why will with would yes you your about know get got need
+want wanted i'd i'm it's we're you're don't can't okay ok hi hello thanks thank well um uh
+let say said also there's what's there're very really still call calling sure one
+le la les un une des du de et est en à au aux que qui vous nous je il elle on ne pas pour avec
+el los las una y es del al por con su se lo usted
+der die das ein eine und ist zu sie ich wir mit für im den dem
+"""
+STOPWORDS = frozenset(_SMALL_WORDS.split())
 
 # Words that ask for the same thing; a language's knowledge, not a business's.
 TOPICS: tuple[frozenset[str], ...] = tuple(
     frozenset(group.split())
     for group in (
-        "open opening close closed closing hours o'clock",
-        "cost costs price prices pay charge charges fee fees expensive rate $ £ €",
+        "open opening close closed closing hours o'clock ouvrez ouvrons ouvert ouverture horaires "
+        "heures fermez fermons abren abrimos abierto horario horas cierran öffnen geöffnet "
+        "öffnungszeiten uhr schließen",
+        "cost costs price prices pay charge charges fee fees expensive rate $ £ € coûte coûtent prix "
+        "cuesta cuestan precio kostet kosten preis",
         "where located location address street road avenue situated find",
         "phone telephone number",
         "email mail e-mail",
@@ -22,7 +35,7 @@ TOPICS: tuple[frozenset[str], ...] = tuple(
         "cancel cancellation cancelled refund",
         "deliver delivery shipping ship",
         "insurance insured insurer",
-        "appointment booking reservation book reserve",
+        "appointment booking reservation reservations book reserve table schedule",
         "long duration minutes hour takes last",
         "child children kid kids",
         "dog dogs pet pets cat cats animal",
@@ -47,7 +60,7 @@ def sentences(text: str) -> list[str]:
 
 def tokens(text: str) -> list[str]:
     """Lower-case words, numbers and currency signs."""
-    return re.findall(r"[$£€]|[\w]+(?:['’.:-][\w]+)*", text.lower())
+    return re.findall(r"[$£€]|[\w]+(?:['’.:-][\w]+)*", _INVERTED.sub("", text.lower()))
 
 
 def stem(word: str) -> str:
