@@ -122,28 +122,28 @@ class CallAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("overview", "conversation", "timeline")
 
-    @display(description="Status", ordering="status", label=_STATUS_COLOURS)
+    @display(description="Status", ordering="status", label=_STATUS_COLOURS)  # type: ignore[untyped-decorator]
     def shown_status(self, call: Call) -> tuple[str, str]:
         return call.status, call.get_status_display()
 
-    @display(description="Direction", ordering="direction")
+    @admin.display(description="Direction", ordering="direction")
     def shown_direction(self, call: Call) -> str:
         outbound = call.direction == Call.Direction.OUTBOUND
         return "↗ outbound" if outbound else "↙ inbound"
 
-    @display(description="Other side")
+    @admin.display(description="Other side")
     def their_side(self, call: Call) -> str:
         return call.their_number or "unknown"
 
-    @display(description="Duration", ordering="duration_ms")
+    @admin.display(description="Duration", ordering="duration_ms")
     def length(self, call: Call) -> str:
         return clock(call.duration_ms) if call.duration_ms else "–"
 
-    @display(description="Latency", ordering="avg_latency_ms")
+    @admin.display(description="Latency", ordering="avg_latency_ms")
     def latency(self, call: Call) -> str:
         return "–" if call.avg_latency_ms is None else f"{call.avg_latency_ms} ms"
 
-    @display(description="")
+    @admin.display(description="")
     def overview(self, call: Call) -> SafeString:
         attempts = call.attempts.order_by("number")
         colour = _STATUS_COLOURS[Call.Status(call.status)]
@@ -152,7 +152,7 @@ class CallAdmin(ReadOnlyAdmin):
             {"call": call, "attempts": attempts, "length": self.length(call), "colour": colour},
         )
 
-    @display(description="")
+    @admin.display(description="")
     def conversation(self, call: Call) -> SafeString:
         turns = [
             {
@@ -165,7 +165,7 @@ class CallAdmin(ReadOnlyAdmin):
         ]
         return render_to_string("calls/conversation.html", {"turns": turns, "call": call})
 
-    @display(description="")
+    @admin.display(description="")
     def timeline(self, call: Call) -> SafeString:
         events = [
             {
@@ -190,7 +190,7 @@ class DialAttemptAdmin(ReadOnlyAdmin):
     search_fields = ("call__call_id", "carrier_sid")
     exclude = ("token",)
 
-    @display(description="Status", ordering="status", label=_ATTEMPT_COLOURS)
+    @display(description="Status", ordering="status", label=_ATTEMPT_COLOURS)  # type: ignore[untyped-decorator]
     def shown_status(self, attempt: DialAttempt) -> tuple[str, str]:
         return attempt.status, attempt.get_status_display()
 

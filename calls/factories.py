@@ -4,8 +4,16 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-import factory
 from django.utils import timezone
+from factory.declarations import (
+    LazyAttribute,
+    LazyFunction,
+    RelatedFactory,
+    SelfAttribute,
+    Sequence,
+    SubFactory,
+    Trait,
+)
 from factory.django import DjangoModelFactory
 
 from accounts.factories import AccountFactory
@@ -25,48 +33,48 @@ class CallFactory(DjangoModelFactory[Call]):
         model = Call
         skip_postgeneration_save = True
 
-    account = factory.SubFactory(AccountFactory)
-    agent = factory.SubFactory(AgentFactory, account=factory.SelfAttribute("..account"))
-    agent_public_id = factory.SelfAttribute("agent.agent_id")
-    number = factory.SubFactory(
+    account = SubFactory(AccountFactory)
+    agent = SubFactory(AgentFactory, account=SelfAttribute("..account"))
+    agent_public_id = SelfAttribute("agent.agent_id")
+    number = SubFactory(
         PhoneNumberFactory,
-        account=factory.SelfAttribute("..account"),
-        agent=factory.SelfAttribute("..agent"),
+        account=SelfAttribute("..account"),
+        agent=SelfAttribute("..agent"),
     )
     direction = Call.Direction.OUTBOUND
-    from_number = factory.SelfAttribute("number.phone_number")
+    from_number = SelfAttribute("number.phone_number")
     to_number = "+447386172392"
 
     class Params:
-        dialled = factory.Trait(
+        dialled = Trait(
             status=Call.Status.INITIATED,
-            carrier_sid=factory.LazyFunction(new_sid),
-            attempt=factory.RelatedFactory(
+            carrier_sid=LazyFunction(new_sid),
+            attempt=RelatedFactory(
                 "calls.factories.DialAttemptFactory",
                 factory_related_name="call",
                 status=DialAttempt.Status.ACCEPTED,
-                carrier_sid=factory.SelfAttribute("call.carrier_sid"),
+                carrier_sid=SelfAttribute("call.carrier_sid"),
             ),
         )
-        live = factory.Trait(
+        live = Trait(
             dialled=True,
             status=Call.Status.IN_PROGRESS,
-            answered_at=factory.LazyFunction(timezone.now),
+            answered_at=LazyFunction(timezone.now),
         )
-        over = factory.Trait(
+        over = Trait(
             dialled=True,
             status=Call.Status.COMPLETED,
             ended_reason=Call.EndedReason.CALLEE_HANGUP,
-            answered_at=factory.LazyFunction(lambda: timezone.now() - timedelta(seconds=37)),
-            ended_at=factory.LazyFunction(timezone.now),
+            answered_at=LazyFunction(lambda: timezone.now() - timedelta(seconds=37)),
+            ended_at=LazyFunction(timezone.now),
             duration_ms=37_000,
         )
-        inbound = factory.Trait(
+        inbound = Trait(
             direction=Call.Direction.INBOUND,
             status=Call.Status.RINGING,
-            carrier_sid=factory.LazyFunction(new_sid),
+            carrier_sid=LazyFunction(new_sid),
             from_number="+447386172392",
-            to_number=factory.SelfAttribute("number.phone_number"),
+            to_number=SelfAttribute("number.phone_number"),
         )
 
     @classmethod
@@ -83,27 +91,27 @@ class DialAttemptFactory(DjangoModelFactory[DialAttempt]):
     class Meta:
         model = DialAttempt
 
-    call = factory.SubFactory(CallFactory)
-    token = factory.LazyFunction(lambda: secrets.token_urlsafe(24))
+    call = SubFactory(CallFactory)
+    token = LazyFunction(lambda: secrets.token_urlsafe(24))
 
 
 class TurnFactory(DjangoModelFactory[Turn]):
     class Meta:
         model = Turn
 
-    call = factory.SubFactory(CallFactory, live=True)
-    sequence = factory.Sequence(lambda n: n)
+    call = SubFactory(CallFactory, live=True)
+    sequence = Sequence(lambda n: n)
     role = Turn.Role.AGENT
     text = "Hello, this is Acme Dental."
-    started_ms = factory.LazyAttribute(lambda turn: turn.sequence * 3000)
-    ended_ms = factory.LazyAttribute(lambda turn: turn.started_ms + 2000)
+    started_ms = LazyAttribute(lambda turn: turn.sequence * 3000)
+    ended_ms = LazyAttribute(lambda turn: turn.started_ms + 2000)
 
 
 class CallEventFactory(DjangoModelFactory[CallEvent]):
     class Meta:
         model = CallEvent
 
-    call = factory.SubFactory(CallFactory)
+    call = SubFactory(CallFactory)
     kind = "queued"
 
 
@@ -111,6 +119,6 @@ class MediaTicketFactory(DjangoModelFactory[MediaTicket]):
     class Meta:
         model = MediaTicket
 
-    call = factory.SubFactory(CallFactory, dialled=True)
-    token_sha256 = factory.LazyFunction(lambda: secrets.token_hex(32))
-    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(seconds=120))
+    call = SubFactory(CallFactory, dialled=True)
+    token_sha256 = LazyFunction(lambda: secrets.token_hex(32))
+    expires_at = LazyFunction(lambda: timezone.now() + timedelta(seconds=120))

@@ -91,7 +91,7 @@ class Call(models.Model):
         Status.QUEUED: frozenset({Status.INITIATED, Status.RINGING, Status.IN_PROGRESS}) | TERMINAL,
         Status.INITIATED: frozenset({Status.RINGING, Status.IN_PROGRESS}) | TERMINAL,
         Status.RINGING: frozenset({Status.IN_PROGRESS}) | TERMINAL,
-        Status.IN_PROGRESS: frozenset({Status.COMPLETED, Status.FAILED}),
+        Status.IN_PROGRESS: TERMINAL,  # whatever ending the carrier names, it is one
     }
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="calls")

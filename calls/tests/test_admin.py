@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def staff() -> Client:
     client = Client()
-    client.force_login(UserFactory(is_superuser=True))
+    client.force_login(UserFactory.create(is_superuser=True))
     return client
 
 
@@ -32,7 +32,7 @@ def page(client: Client, url: str) -> str:
 
 def test_the_list_shows_each_call_in_few_queries(staff: Client, django_assert_max_num_queries: Any):
     for _ in range(8):
-        CallFactory(over=True, avg_latency_ms=480)
+        CallFactory.create(over=True, avg_latency_ms=480)
     url = reverse("admin:calls_call_changelist")
     page(staff, url)
 
@@ -44,8 +44,8 @@ def test_the_list_shows_each_call_in_few_queries(staff: Client, django_assert_ma
 
 
 def test_a_call_is_found_by_its_id_and_by_a_number(staff: Client):
-    call = CallFactory(to_number="+447386111111")
-    other = CallFactory(to_number="+447386222222")
+    call = CallFactory.create(to_number="+447386111111")
+    other = CallFactory.create(to_number="+447386222222")
     url = reverse("admin:calls_call_changelist")
 
     for wanted in (call.call_id, "7386111111"):
@@ -55,16 +55,16 @@ def test_a_call_is_found_by_its_id_and_by_a_number(staff: Client):
 
 
 def test_a_calls_page_reads_as_a_conversation(staff: Client):
-    call = CallFactory(over=True, recording_file="x.wav", error_message="Odd <end>.")
-    TurnFactory(call=call, sequence=0, started_ms=61_000, text="Hello there, may I")
-    TurnFactory(
+    call = CallFactory.create(over=True, recording_file="x.wav", error_message="Odd <end>.")
+    TurnFactory.create(call=call, sequence=0, started_ms=61_000, text="Hello there, may I")
+    TurnFactory.create(
         call=call,
         sequence=1,
         role="caller",
         text="<script>alert(1)</script>",
         latency_ms=None,
     )
-    TurnFactory(
+    TurnFactory.create(
         call=call,
         sequence=2,
         text="We open",
@@ -89,7 +89,7 @@ def test_a_calls_page_reads_as_a_conversation(staff: Client):
 
 
 def test_a_call_cannot_be_changed_added_or_deleted_here(staff: Client):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     assert staff.get(reverse("admin:calls_call_add")).status_code == 403
     assert staff.post(reverse("admin:calls_call_delete", args=[call.pk])).status_code == 403
@@ -100,9 +100,9 @@ def test_a_call_cannot_be_changed_added_or_deleted_here(staff: Client):
 
 
 def test_every_kind_of_row_has_its_pages_and_shows_no_secret(staff: Client):
-    attempt = DialAttemptFactory(token="the-secret-token")
-    ticket = MediaTicketFactory(token_sha256="f" * 64)
-    turn, event = TurnFactory(), CallEventFactory()
+    attempt = DialAttemptFactory.create(token="the-secret-token")
+    ticket = MediaTicketFactory.create(token_sha256="f" * 64)
+    turn, event = TurnFactory.create(), CallEventFactory.create()
 
     for row in (attempt, ticket, turn, event):
         name = row._meta.model_name

@@ -42,7 +42,7 @@ def creates(telco: Any) -> int:
 
 
 def test_a_queued_call_is_dialled_with_a_token_in_every_callback(telco: Any, settings: Any):
-    call, sid = CallFactory(), new_sid()
+    call, sid = CallFactory.create(), new_sid()
     accepts_call(call.number, sid)
 
     assert dialling.dial_next() == call.pk
@@ -61,7 +61,7 @@ def test_a_queued_call_is_dialled_with_a_token_in_every_callback(telco: Any, set
 
 
 def test_the_attempt_is_on_record_before_the_carrier_is_asked(telco: Any):
-    call = CallFactory()
+    call = CallFactory.create()
     seen = []
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
@@ -76,7 +76,7 @@ def test_the_attempt_is_on_record_before_the_carrier_is_asked(telco: Any):
 
 
 def test_an_agent_without_amd_asks_for_none(telco: Any):
-    call = CallFactory(agent__amd_enabled=False)
+    call = CallFactory.create(agent__amd_enabled=False)
     accepts_call(call.number, new_sid())
 
     dialling.dial_next()
@@ -85,7 +85,7 @@ def test_an_agent_without_amd_asks_for_none(telco: Any):
 
 
 def test_a_doubled_task_dials_once(telco: Any):
-    call = CallFactory()
+    call = CallFactory.create()
     accepts_call(call.number, new_sid())
 
     assert dialling.dial_next() == call.pk
@@ -96,8 +96,8 @@ def test_a_doubled_task_dials_once(telco: Any):
 
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_the_same_time_dial_each_call_once(telco: Any):
-    account = AccountFactory(max_concurrent_calls=3)
-    calls = [CallFactory(account=account) for _ in range(5)]
+    account = AccountFactory.create(max_concurrent_calls=3)
+    calls = [CallFactory.create(account=account) for _ in range(5)]
     telco.add_callback(
         "POST",
         re.compile(r".*/Calls\.json"),
@@ -127,7 +127,7 @@ def test_workers_at_the_same_time_dial_each_call_once(telco: Any):
     ],
 )
 def test_an_ambiguous_dial_is_never_sent_again(telco: Any, answer: dict[str, Any]):
-    call = CallFactory()
+    call = CallFactory.create()
     telco.post(calls_url(call.number), **answer)
     telco.get(calls_url(call.number), json={"calls": []})
 
@@ -144,9 +144,9 @@ def test_an_ambiguous_dial_is_never_sent_again(telco: Any, answer: dict[str, Any
 
 
 def test_while_the_outcome_is_unknown_the_line_stays_taken(telco: Any):
-    account = AccountFactory(max_concurrent_calls=1)
-    call = CallFactory(account=account)
-    CallFactory(account=account)
+    account = AccountFactory.create(max_concurrent_calls=1)
+    call = CallFactory.create(account=account)
+    CallFactory.create(account=account)
     telco.post(calls_url(call.number), status=500)
 
     dialling.dial_next()
@@ -156,7 +156,7 @@ def test_while_the_outcome_is_unknown_the_line_stays_taken(telco: Any):
 
 
 def test_a_late_callback_settles_an_unknown_dial(telco: Any):
-    call, sid = CallFactory(), new_sid()
+    call, sid = CallFactory.create(), new_sid()
     telco.post(calls_url(call.number), body=requests.ReadTimeout())
     dialling.dial_next()
 
@@ -168,7 +168,7 @@ def test_a_late_callback_settles_an_unknown_dial(telco: Any):
 
 
 def test_a_callback_that_overtakes_the_answer_is_the_same_call(telco: Any):
-    call, sid = CallFactory(), new_sid()
+    call, sid = CallFactory.create(), new_sid()
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
         knock("status", call.number, query=token_of(call), CallSid=sid, CallStatus="ringing")
@@ -188,8 +188,8 @@ def _listed(call: Call, sid: str, *, after_s: int = 1) -> dict[str, Any]:
 
 
 def test_the_carriers_list_settles_an_unknown_dial(telco: Any):
-    call, sid = CallFactory(), new_sid()
-    DialAttemptFactory(call=call, status="unknown")
+    call, sid = CallFactory.create(), new_sid()
+    DialAttemptFactory.create(call=call, status="unknown")
     telco.get(calls_url(call.number), json={"calls": [_listed(call, sid)]})
 
     dialling.reconcile()
@@ -203,9 +203,9 @@ def test_the_carriers_list_settles_an_unknown_dial(telco: Any):
 
 
 def test_a_listed_call_that_is_another_ones_settles_nothing(telco: Any):
-    call = CallFactory()
-    DialAttemptFactory(call=call, status="unknown")
-    other = CallFactory(over=True)
+    call = CallFactory.create()
+    DialAttemptFactory.create(call=call, status="unknown")
+    other = CallFactory.create(over=True)
     much_later = _listed(call, new_sid(), after_s=120)
     telco.get(
         calls_url(call.number), json={"calls": [_listed(call, other.carrier_sid), much_later]}
@@ -217,8 +217,8 @@ def test_a_listed_call_that_is_another_ones_settles_nothing(telco: Any):
 
 
 def test_two_listed_calls_for_one_unknown_dial_settle_nothing(telco: Any):
-    call = CallFactory()
-    DialAttemptFactory(call=call, status="unknown")
+    call = CallFactory.create()
+    DialAttemptFactory.create(call=call, status="unknown")
     listed = [_listed(call, new_sid()), _listed(call, new_sid())]
     telco.get(calls_url(call.number), json={"calls": listed})
 
@@ -228,8 +228,8 @@ def test_two_listed_calls_for_one_unknown_dial_settle_nothing(telco: Any):
 
 
 def test_nothing_is_given_up_while_the_carrier_does_not_answer(telco: Any):
-    call = CallFactory()
-    DialAttemptFactory(call=call, status="unknown")
+    call = CallFactory.create()
+    DialAttemptFactory.create(call=call, status="unknown")
     telco.get(calls_url(call.number), status=503)
 
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
@@ -239,7 +239,7 @@ def test_nothing_is_given_up_while_the_carrier_does_not_answer(telco: Any):
 
 
 def test_a_dial_whose_process_died_is_unknown_and_not_sent_again(telco: Any):
-    call = CallFactory()
+    call = CallFactory.create()
     admit_next()  # and then the worker is killed
     telco.get(calls_url(call.number), json={"calls": []})
 
@@ -263,7 +263,7 @@ def test_a_dial_whose_process_died_is_unknown_and_not_sent_again(telco: Any):
     ],
 )
 def test_a_refusal_fails_the_call_in_words(telco: Any, code: int, status: int, words: str):
-    call = CallFactory()
+    call = CallFactory.create()
     refuses_call(call.number, code, status)
 
     dialling.dial_next()
@@ -275,7 +275,7 @@ def test_a_refusal_fails_the_call_in_words(telco: Any, code: int, status: int, w
 
 
 def test_a_carrier_that_cannot_be_reached_is_tried_later_and_not_for_ever(telco: Any):
-    call = CallFactory()
+    call = CallFactory.create()
     telco.post(calls_url(call.number), body=requests.ConnectTimeout())
     now = timezone.now()
 
@@ -292,7 +292,7 @@ def test_a_carrier_that_cannot_be_reached_is_tried_later_and_not_for_ever(telco:
 
 
 def test_a_call_called_off_while_the_carrier_was_asked_is_hung_up(telco: Any):
-    call, sid = CallFactory(), new_sid()
+    call, sid = CallFactory.create(), new_sid()
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
         services.end_call(call.pk, Call.Status.CANCELED)
@@ -309,7 +309,7 @@ def test_a_call_called_off_while_the_carrier_was_asked_is_hung_up(telco: Any):
 
 
 def test_a_number_removed_before_the_dial_fails_the_call(telco: Any):
-    call = CallFactory()
+    call = CallFactory.create()
     Call.objects.filter(pk=call.pk).update(number=None)
 
     dialling.dial_next()
@@ -319,8 +319,8 @@ def test_a_number_removed_before_the_dial_fails_the_call(telco: Any):
 
 
 def test_a_call_above_the_accounts_limit_waits_and_is_dialled_when_a_line_is_free(telco: Any):
-    account = AccountFactory(max_concurrent_calls=1)
-    first, second, third = (CallFactory(account=account) for _ in range(3))
+    account = AccountFactory.create(max_concurrent_calls=1)
+    first, second, third = (CallFactory.create(account=account) for _ in range(3))
     for call in (first, second, third):
         accepts_call(call.number, new_sid())
 
@@ -335,10 +335,10 @@ def test_a_call_above_the_accounts_limit_waits_and_is_dialled_when_a_line_is_fre
 
 
 def test_one_accounts_full_lines_do_not_hold_up_another(telco: Any):
-    full = AccountFactory(max_concurrent_calls=1)
-    CallFactory(account=full, live=True)
-    CallFactory(account=full)
-    free = CallFactory()
+    full = AccountFactory.create(max_concurrent_calls=1)
+    CallFactory.create(account=full, live=True)
+    CallFactory.create(account=full)
+    free = CallFactory.create()
     accepts_call(free.number, new_sid())
 
     assert dialling.dial_next() == free.pk
@@ -347,18 +347,18 @@ def test_one_accounts_full_lines_do_not_hold_up_another(telco: Any):
 
 def test_the_servers_limit_holds_across_accounts(settings: Any):
     settings.MAX_CONCURRENT_CALLS = 2
-    CallFactory(live=True)
-    CallFactory(inbound=True)
-    CallFactory()
+    CallFactory.create(live=True)
+    CallFactory.create(inbound=True)
+    CallFactory.create()
 
     assert admit_next() is None
 
 
 def test_reserved_lines_are_left_for_people_who_call(settings: Any):
     settings.INBOUND_RESERVED_CALLS = 1
-    account = AccountFactory(max_concurrent_calls=2)
-    CallFactory(account=account, live=True)
-    waiting = CallFactory(account=account)
+    account = AccountFactory.create(max_concurrent_calls=2)
+    CallFactory.create(account=account, live=True)
+    waiting = CallFactory.create(account=account)
 
     assert admit_next() is None
 
@@ -369,16 +369,16 @@ def test_reserved_lines_are_left_for_people_who_call(settings: Any):
 
 
 def test_the_database_refuses_a_second_open_attempt():
-    call = CallFactory()
-    DialAttemptFactory(call=call)
+    call = CallFactory.create()
+    DialAttemptFactory.create(call=call)
 
     with pytest.raises(Exception, match="one_open_per_call"), transaction.atomic():
-        DialAttemptFactory(call=call, number=2)
+        DialAttemptFactory.create(call=call, number=2)
 
 
 def test_placing_a_call_nudges_a_worker_after_the_commit(django_capture_on_commit_callbacks):
-    agent = AgentFactory()
-    number = CallFactory(agent=agent, account=agent.account, over=True).number
+    agent = AgentFactory.create()
+    number = CallFactory.create(agent=agent, account=agent.account, over=True).number
 
     with django_capture_on_commit_callbacks() as callbacks:
         call = services.place_call(

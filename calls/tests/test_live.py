@@ -25,7 +25,9 @@ def opened(call: Call, **kwargs: Any) -> live.LiveCall:
 
 
 def test_a_pass_opens_the_call_it_is_for_and_the_call_is_in_progress():
-    call = CallFactory(dialled=True, prompt="Remind them of {{thing}}.", variables={"thing": "x9"})
+    call = CallFactory.create(
+        dialled=True, prompt="Remind them of {{thing}}.", variables={"thing": "x9"}
+    )
 
     now = opened(call)
 
@@ -41,7 +43,7 @@ def test_a_pass_opens_the_call_it_is_for_and_the_call_is_in_progress():
 
 
 def test_a_pass_works_once():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     token = tickets.issue(call)
     live.open_media(token, call.carrier_sid)
 
@@ -53,7 +55,7 @@ def test_a_pass_works_once():
 
 
 def test_a_pass_expires():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     token = tickets.issue(call)
 
     with (
@@ -68,7 +70,7 @@ def test_a_pass_expires():
 
 @pytest.mark.parametrize("sid", ["CA" + "9" * 32, ""])
 def test_a_pass_shown_for_another_call_is_refused_and_used_up(sid: str):
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     token = tickets.issue(call)
 
     with pytest.raises(MediaRefused):
@@ -88,7 +90,7 @@ def test_a_made_up_pass_is_refused(token: str):
 
 @pytest.mark.parametrize("how", ["over", "ending"])
 def test_a_call_that_is_over_or_ending_is_not_opened(how: str):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     if how == "over":
         services.end_call(call.pk, Call.Status.COMPLETED)
     else:
@@ -102,7 +104,7 @@ def test_a_call_that_is_over_or_ending_is_not_opened(how: str):
 
 
 def test_a_handshake_must_be_signed_where_its_signature_is_shown(settings: Any):
-    call = CallFactory(dialled=True)
+    call: Any = CallFactory.create(dialled=True)
     validator = RequestValidator(call.number.carrier_account.auth_token)
     right = validator.compute_signature(settings.MEDIA_STREAM_URL, {})
 
@@ -114,7 +116,7 @@ def test_a_handshake_must_be_signed_where_its_signature_is_shown(settings: Any):
 
 
 def test_a_second_socket_goes_on_with_what_was_said():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     first = opened(call)
     live.store_turn(call.pk, HELLO)
 
@@ -126,22 +128,24 @@ def test_a_second_socket_goes_on_with_what_was_said():
 
 
 def test_an_inbound_call_is_greeted_with_the_agents_words():
-    call = CallFactory(inbound=True, agent__welcome_message="Welcome, {{caller_phone}}!")
+    call = CallFactory.create(inbound=True, agent__welcome_message="Welcome, {{caller_phone}}!")
 
     assert opened(call).opening == "Welcome, +447386172392!"
 
 
 def test_a_dynamic_greeting_is_the_models():
-    call = CallFactory(inbound=True, agent__dynamic_greeting=True)
+    call = CallFactory.create(inbound=True, agent__dynamic_greeting=True)
 
     assert opened(call).opening == ""
 
 
 def test_a_calls_own_prompt_replaces_the_numbers():
-    call = CallFactory(dialled=True, number__custom_prompt="We are Acme.", prompt="Just say hi.")
+    call = CallFactory.create(
+        dialled=True, number__custom_prompt="We are Acme.", prompt="Just say hi."
+    )
     assert "We are Acme." not in opened(call).system_stable
 
-    other = CallFactory(dialled=True, number__custom_prompt="We are Acme.")
+    other = CallFactory.create(dialled=True, number__custom_prompt="We are Acme.")
     assert "We are Acme." in opened(other).system_stable
 
 
@@ -157,7 +161,7 @@ def test_a_calls_own_prompt_replaces_the_numbers():
     ],
 )
 def test_what_happens_at_a_machine(own: dict[str, str], agents_message: str | None, expected: Any):
-    call = CallFactory(dialled=True, **own)
+    call: Any = CallFactory.create(dialled=True, **own)
     Agent.objects.filter(pk=call.agent.pk).update(
         voicemail_leave_enabled=agents_message is not None, voicemail_message=agents_message
     )
@@ -168,14 +172,14 @@ def test_what_happens_at_a_machine(own: dict[str, str], agents_message: str | No
 
 
 def test_a_verdict_that_came_before_the_socket_is_handed_over():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     services.note_answered_by(call.pk, "machine_start")
 
     assert opened(call).extras["amd_result"] == "machine_start"
 
 
 def test_a_turn_is_committed_once():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     live.store_turn(call.pk, HELLO)
     live.store_turn(call.pk, SpokenTurn(0, "caller", "Other.", 0, 1))
@@ -185,7 +189,7 @@ def test_a_turn_is_committed_once():
 
 
 def test_events_are_committed_once():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     at = timezone.now()
     events = [LiveEvent(f"1:{n}", "barge-in", at, {"n": n}) for n in range(3)]
 
@@ -196,7 +200,7 @@ def test_events_are_committed_once():
 
 
 def test_hanging_up_commits_the_reason_before_the_carrier_is_asked(telco: Any):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     seen = []
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
@@ -211,7 +215,7 @@ def test_hanging_up_commits_the_reason_before_the_carrier_is_asked(telco: Any):
 
 
 def test_hanging_up_a_call_that_is_over_is_fine(telco: Any):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     telco.post(
         calls_url(call.number, call.carrier_sid), json={"code": 21220, "message": ""}, status=400
     )
@@ -220,7 +224,7 @@ def test_hanging_up_a_call_that_is_over_is_fine(telco: Any):
 
 
 def test_a_hang_up_that_does_not_reach_the_carrier_keeps_the_reason(telco: Any):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     telco.post(calls_url(call.number, call.carrier_sid), json=call_json("x"), status=500)
 
     assert not live.hang_up(call.pk, "completed")
@@ -230,10 +234,10 @@ def test_a_hang_up_that_does_not_reach_the_carrier_keeps_the_reason(telco: Any):
 
 
 def test_the_recording_of_the_newest_socket_is_kept():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     opened(call)
     opened(call)
-    TurnFactory(call=call, latency_ms=300)
+    TurnFactory.create(call=call, latency_ms=300)
 
     assert not live.close_media(call.pk, 1, recording_file="old.wav", recording_duration_s=1)
     assert live.close_media(call.pk, 2, recording_file="new.wav", recording_duration_s=9)

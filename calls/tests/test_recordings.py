@@ -22,7 +22,7 @@ WAV = bytes(range(100))
 def call(settings: Any, tmp_path: Path) -> Call:
     settings.RECORDINGS_DIR = tmp_path
     (tmp_path / "a.wav").write_bytes(WAV)
-    return CallFactory(over=True, recording_file="a.wav")
+    return CallFactory.create(over=True, recording_file="a.wav")
 
 
 def address(call: Call) -> str:
@@ -48,7 +48,7 @@ def test_a_signed_address_plays_for_a_day_and_no_longer(call: Call):
 
 
 def test_a_signature_is_for_one_call(call: Call):
-    other = CallFactory(over=True, recording_file="a.wav")
+    other = CallFactory.create(over=True, recording_file="a.wav")
     query = address(other).partition("?")[2]
 
     assert Client().get(f"/recordings/{call.call_id}.wav?{query}").status_code == 404
@@ -59,7 +59,7 @@ def test_a_signature_is_for_one_call(call: Call):
 @pytest.mark.parametrize("is_staff", [True, False])
 def test_staff_hear_recordings_by_their_session(call: Call, is_staff: bool):
     client = Client()
-    client.force_login(UserFactory(is_staff=is_staff))
+    client.force_login(UserFactory.create(is_staff=is_staff))
 
     answer = client.get(f"/recordings/{call.call_id}.wav")
 
@@ -107,4 +107,4 @@ def test_a_file_that_is_not_there_or_outside_the_folder_is_not_found(
 
 
 def test_a_call_without_recording_has_no_address():
-    assert signed_url(CallFactory(over=True)) is None
+    assert signed_url(CallFactory.create(over=True)) is None

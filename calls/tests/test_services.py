@@ -44,7 +44,7 @@ def tell(call: Call, status: str) -> bool:
     "order", list(permutations(["initiated", "ringing", "in-progress", "completed"]))
 )
 def test_the_callbacks_of_an_answered_call_tell_one_truth_in_any_order(order: tuple[str, ...]):
-    call = CallFactory(dialled=True, created_at=RANG - timedelta(seconds=2))
+    call = CallFactory.create(dialled=True, created_at=RANG - timedelta(seconds=2))
 
     for status in order:
         tell(call, status)
@@ -64,7 +64,7 @@ def test_the_callbacks_of_an_answered_call_tell_one_truth_in_any_order(order: tu
 def test_the_callbacks_of_an_unanswered_call_tell_one_truth_in_any_order(
     order: tuple[str, ...], ending: str
 ):
-    call = CallFactory(dialled=True, created_at=RANG - timedelta(seconds=2))
+    call = CallFactory.create(dialled=True, created_at=RANG - timedelta(seconds=2))
 
     changed = [tell(call, ending if status == "ending" else status) for status in order]
 
@@ -75,7 +75,7 @@ def test_the_callbacks_of_an_unanswered_call_tell_one_truth_in_any_order(
 
 
 def test_a_late_ringing_callback_does_not_reopen_a_live_call():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     assert services.move_call(call.pk, Call.Status.RINGING) is False
 
@@ -84,10 +84,21 @@ def test_a_late_ringing_callback_does_not_reopen_a_live_call():
     assert not call.events.exists()
 
 
+@pytest.mark.parametrize("ending", sorted(Call.TERMINAL))
+def test_every_ending_ends_a_live_call_and_none_ends_it_again(ending: str):
+    call = CallFactory.create(live=True)
+
+    assert services.end_call(call.pk, ending, duration_s=0)
+    assert not any(services.end_call(call.pk, other) for other in Call.TERMINAL)
+
+    call.refresh_from_db()
+    assert call.status == ending
+
+
 def test_a_second_ending_changes_nothing_and_announces_nothing(
     django_capture_on_commit_callbacks,
 ):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     heard = []
 
     def listen(sender, call_pk, **_):
@@ -110,7 +121,7 @@ def test_a_second_ending_changes_nothing_and_announces_nothing(
 def test_a_listener_that_fails_does_not_keep_the_others_from_hearing(
     django_capture_on_commit_callbacks,
 ):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     heard = []
 
     def fail(sender, **_):
@@ -132,7 +143,7 @@ def test_a_listener_that_fails_does_not_keep_the_others_from_hearing(
 
 
 def test_the_reason_the_engine_meant_is_the_reason():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     assert services.intend_end(call.pk, "silence_timeout")
     assert not services.intend_end(call.pk, "completed")
 
@@ -158,7 +169,7 @@ def test_the_reason_the_engine_meant_is_the_reason():
 def test_without_an_intention_the_reason_is_who_hung_up_or_the_carriers_word(
     direction: str, status: str, reason: str
 ):
-    call = CallFactory(inbound=direction == "inbound", dialled=direction == "outbound")
+    call = CallFactory.create(inbound=direction == "inbound", dialled=direction == "outbound")
 
     services.end_call(call.pk, status)
 
@@ -167,7 +178,7 @@ def test_without_an_intention_the_reason_is_who_hung_up_or_the_carriers_word(
 
 
 def test_voicemail_is_not_charged():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     services.note_answered_by(call.pk, "machine_start")
 
     services.end_call(call.pk, Call.Status.COMPLETED, duration_s=61)
@@ -178,7 +189,7 @@ def test_voicemail_is_not_charged():
 
 
 def test_voicemail_that_the_engine_heard_says_so():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     services.intend_end(call.pk, "voicemail_detected")
 
     services.end_call(call.pk, Call.Status.COMPLETED, duration_s=8)
@@ -189,7 +200,7 @@ def test_voicemail_that_the_engine_heard_says_so():
 
 
 def test_a_verdict_after_the_ending_is_kept_but_changes_nothing():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     services.end_call(call.pk, Call.Status.COMPLETED, duration_s=30)
     before = truth(call)
 
@@ -200,7 +211,7 @@ def test_a_verdict_after_the_ending_is_kept_but_changes_nothing():
 
 
 def test_the_first_verdict_stays():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     assert services.note_answered_by(call.pk, "human")
 
     assert not services.note_answered_by(call.pk, "machine_start")
@@ -210,7 +221,7 @@ def test_the_first_verdict_stays():
 
 
 def test_without_the_carriers_count_the_duration_is_from_answer_to_end():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     Call.objects.filter(pk=call.pk).update(answered_at=ANSWERED, created_at=RANG)
 
     services.end_call(call.pk, Call.Status.COMPLETED, at=ENDED)
@@ -220,10 +231,10 @@ def test_without_the_carriers_count_the_duration_is_from_answer_to_end():
 
 
 def test_average_latency_is_that_of_the_answers():
-    call = CallFactory(live=True)
-    TurnFactory(call=call, latency_ms=None)
-    TurnFactory(call=call, latency_ms=400)
-    TurnFactory(call=call, latency_ms=601)
+    call = CallFactory.create(live=True)
+    TurnFactory.create(call=call, latency_ms=None)
+    TurnFactory.create(call=call, latency_ms=400)
+    TurnFactory.create(call=call, latency_ms=601)
 
     services.end_call(call.pk, Call.Status.COMPLETED)
 
@@ -232,14 +243,14 @@ def test_average_latency_is_that_of_the_answers():
 
 
 def test_the_database_refuses_an_ending_without_a_reason():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Call.objects.filter(pk=call.pk).update(status="completed", ended_at=timezone.now())
 
 
 def test_only_an_ending_ends_a_call():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     with pytest.raises(ValueError, match="no ending"):
         services.end_call(call.pk, Call.Status.RINGING)

@@ -16,7 +16,7 @@ LONG_AGO = timedelta(minutes=3)
 
 def quiet(**traits: Any) -> Call:
     """Return a call that nothing was heard of for three minutes."""
-    return CallFactory(created_at=timezone.now() - LONG_AGO, **traits)
+    return CallFactory.create(created_at=timezone.now() - LONG_AGO, **traits)
 
 
 def says(telco: Any, call: Call, **fields: Any) -> None:
@@ -57,7 +57,7 @@ def test_a_call_is_asked_about_once_a_minute_and_not_while_its_audio_lives(telco
     asked = quiet(live=True)
     says(telco, asked, status="in-progress")
     quiet(live=True, media_seen_at=timezone.now())
-    CallFactory(live=True)  # new
+    CallFactory.create(live=True)  # new
     quiet(over=True)
     quiet()  # waits
 
@@ -105,10 +105,10 @@ def test_a_carrier_that_never_answers_does_not_keep_a_line_for_ever(
 
 
 def test_the_sweep_wakes_a_worker_for_every_call_that_waits(monkeypatch: pytest.MonkeyPatch):
-    CallFactory()
-    CallFactory()
-    CallFactory(dial_after=timezone.now() + timedelta(minutes=1))
-    CallFactory(dialled=True)
+    CallFactory.create()
+    CallFactory.create()
+    CallFactory.create(dial_after=timezone.now() + timedelta(minutes=1))
+    CallFactory.create(dialled=True)
     sent: list[str] = []
     monkeypatch.setattr("celery.current_app.send_task", lambda name, **_: sent.append(name))
 
@@ -118,8 +118,9 @@ def test_the_sweep_wakes_a_worker_for_every_call_that_waits(monkeypatch: pytest.
 
 
 def test_nudges_name_tasks_that_exist():
+    from celery import current_app as app
+
     from calls import nudges
-    from nixflex.celery import app
 
     app.loader.import_default_modules()
 

@@ -55,7 +55,7 @@ def rings(number: Any, sid: str | None = None, **form: str) -> HttpResponse:
 
 @pytest.mark.parametrize("what", ["voice", "status", "amd"])
 def test_a_wrong_signature_changes_nothing(what: str):
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     answer = knock(
         what,
@@ -75,7 +75,7 @@ def test_a_wrong_signature_changes_nothing(what: str):
 
 
 def test_a_request_without_signature_or_call_is_refused():
-    number = PhoneNumberFactory()
+    number = PhoneNumberFactory.create()
 
     assert Client().post("/twilio/voice/", {"CallSid": "CA1"}).status_code == 403
     assert Client().post("/twilio/status/", "{", content_type="application/json").status_code == 403
@@ -85,8 +85,8 @@ def test_a_request_without_signature_or_call_is_refused():
 
 
 def test_another_tenant_with_the_same_carrier_account_cannot_speak_for_a_call():
-    call = CallFactory(dialled=True)
-    theirs = CarrierAccountFactory(sid=call.number.carrier_account.sid)
+    call = CallFactory.create(dialled=True)
+    theirs = CarrierAccountFactory.create(sid=call.number.carrier_account.sid)
     assert theirs.auth_token != call.number.carrier_account.auth_token
 
     answer = knock(
@@ -104,7 +104,7 @@ def test_another_tenant_with_the_same_carrier_account_cannot_speak_for_a_call():
 
 
 def test_a_token_nobody_issued_is_refused_though_signed():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     answer = knock(
         "status", call.number, query="?a=made-up", CallSid=call.carrier_sid, CallStatus="busy"
@@ -114,7 +114,7 @@ def test_a_token_nobody_issued_is_refused_though_signed():
 
 
 def test_fields_we_do_not_know_are_signed_too():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     answer = knock(
         "status",
@@ -132,7 +132,7 @@ def test_fields_we_do_not_know_are_signed_too():
 
 
 def test_an_answered_call_is_connected_to_the_media_socket_with_a_pass_of_its_own(settings: Any):
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     answer = knock("voice", call.number, query=token_of(call), CallSid=call.carrier_sid)
 
@@ -149,7 +149,7 @@ def test_an_answered_call_is_connected_to_the_media_socket_with_a_pass_of_its_ow
 
 
 def test_every_answer_mints_another_pass():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     first = knock("voice", call.number, query=token_of(call), CallSid=call.carrier_sid)
     second = knock("voice", call.number, query=token_of(call), CallSid=call.carrier_sid)
@@ -158,8 +158,8 @@ def test_every_answer_mints_another_pass():
 
 
 def test_the_voice_request_binds_a_call_whose_answer_was_lost():
-    call, sid = CallFactory(), new_sid()
-    DialAttemptFactory(call=call, status="unknown")
+    call, sid = CallFactory.create(), new_sid()
+    DialAttemptFactory.create(call=call, status="unknown")
 
     answer = knock("voice", call.number, query=token_of(call), CallSid=sid)
 
@@ -170,7 +170,7 @@ def test_the_voice_request_binds_a_call_whose_answer_was_lost():
 
 @pytest.mark.parametrize("state", ["over", "ending", "given up", "another call"])
 def test_nobody_is_greeted_on_a_call_that_is_not_to_be(state: str):
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     sid = call.carrier_sid
     match state:
         case "over":
@@ -189,7 +189,7 @@ def test_nobody_is_greeted_on_a_call_that_is_not_to_be(state: str):
 
 
 def test_when_no_media_process_takes_the_call_it_ends_instead_of_circling():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     answers = [
         verbs(knock("voice", call.number, query=token_of(call), CallSid=call.carrier_sid))
@@ -218,7 +218,7 @@ def test_status_callbacks_in_any_order_and_twice_end_in_the_same_record(
     order: tuple[str, ...], time_machine: Any
 ):
     time_machine.move_to("2026-11-22 09:59:59 +0000", tick=False)
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
     time_machine.move_to("2026-11-22 10:00:50 +0000", tick=False)
 
     for status in order + order:
@@ -247,7 +247,7 @@ def test_status_callbacks_in_any_order_and_twice_end_in_the_same_record(
 
 
 def test_a_call_the_carrier_could_not_connect_says_why():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     knock(
         "status",
@@ -275,7 +275,7 @@ def test_a_call_the_carrier_could_not_connect_says_why():
     ],
 )
 def test_senseless_values_do_not_lose_an_ending(form: dict[str, str]):
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
 
     answer = knock("status", call.number, query=token_of(call), CallSid=call.carrier_sid, **form)
 
@@ -287,7 +287,7 @@ def test_senseless_values_do_not_lose_an_ending(form: dict[str, str]):
 
 
 def test_a_status_nobody_knows_changes_nothing():
-    call = CallFactory(dialled=True)
+    call = CallFactory.create(dialled=True)
 
     answer = knock(
         "status", call.number, query=token_of(call), CallSid=call.carrier_sid, CallStatus="dancing"
@@ -299,7 +299,7 @@ def test_a_status_nobody_knows_changes_nothing():
 
 
 def test_the_numbers_own_status_callback_ends_an_inbound_call():
-    call = CallFactory(inbound=True)
+    call = CallFactory.create(inbound=True)
 
     knock("status", call.number, CallSid=call.carrier_sid, CallStatus="completed", CallDuration="9")
 
@@ -315,7 +315,7 @@ def test_the_numbers_own_status_callback_ends_an_inbound_call():
 
 
 def test_a_verdict_is_stored_and_told_to_the_media_processes():
-    call = CallFactory(live=True)
+    call = CallFactory.create(live=True)
     layer = get_channel_layer()
     assert layer is not None
     channel = async_to_sync(layer.new_channel)()
@@ -343,7 +343,7 @@ def test_a_verdict_is_stored_and_told_to_the_media_processes():
 
 
 def test_a_verdict_never_overwrites_an_ending():
-    call = CallFactory(over=True)
+    call = CallFactory.create(over=True)
 
     answer = knock(
         "amd",
@@ -363,7 +363,7 @@ def test_a_verdict_never_overwrites_an_ending():
 
 
 def test_a_call_to_our_number_rings_and_is_connected():
-    number, sid = PhoneNumberFactory(agent__pickup_delay=7), new_sid()
+    number, sid = PhoneNumberFactory.create(agent__pickup_delay=7), new_sid()
 
     answer = rings(number, sid)
 
@@ -377,7 +377,7 @@ def test_a_call_to_our_number_rings_and_is_connected():
 
 
 def test_a_repeated_ring_is_the_same_call_and_does_not_ring_again():
-    number, sid = PhoneNumberFactory(), new_sid()
+    number, sid = PhoneNumberFactory.create(), new_sid()
 
     rings(number, sid)
     again = rings(number, sid)
@@ -388,7 +388,7 @@ def test_a_repeated_ring_is_the_same_call_and_does_not_ring_again():
 
 @pytest.mark.parametrize("caller", ["anonymous", "", "client:alice", "sip:" + "x" * 200])
 def test_whoever_hides_their_number_may_call(caller: str):
-    number = PhoneNumberFactory()
+    number = PhoneNumberFactory.create()
 
     answer = knock("voice", number, CallSid=new_sid(), From=caller, To=number.phone_number)
 
@@ -398,7 +398,7 @@ def test_whoever_hides_their_number_may_call(caller: str):
 
 @pytest.mark.parametrize("why", ["disabled", "orphaned", "agent inactive", "account inactive"])
 def test_a_number_that_serves_nobody_says_so_and_leaves_no_row(why: str):
-    number = PhoneNumberFactory()
+    number: Any = PhoneNumberFactory.create()
     match why:
         case "disabled":
             number.inbound_enabled = False
@@ -419,7 +419,7 @@ def test_a_number_that_serves_nobody_says_so_and_leaves_no_row(why: str):
 
 
 def test_a_number_that_was_removed_here_is_told_apart_from_a_stranger():
-    known = PhoneNumberFactory()
+    known = PhoneNumberFactory.create()
 
     answer = knock("voice", known, CallSid=new_sid(), From=CALLER, To="+447446999999")
 
@@ -428,8 +428,8 @@ def test_a_number_that_was_removed_here_is_told_apart_from_a_stranger():
 
 
 def test_at_the_limit_the_caller_hears_a_busy_tone_and_no_row_is_made():
-    number = PhoneNumberFactory(account=AccountFactory(max_concurrent_calls=1))
-    CallFactory(account=number.account, live=True)
+    number = PhoneNumberFactory.create(account=AccountFactory.create(max_concurrent_calls=1))
+    CallFactory.create(account=number.account, live=True)
 
     answer = rings(number)
 
@@ -439,7 +439,7 @@ def test_at_the_limit_the_caller_hears_a_busy_tone_and_no_row_is_made():
 
 
 def test_waiting_calls_do_not_keep_callers_out():
-    number = PhoneNumberFactory(account=AccountFactory(max_concurrent_calls=1))
-    CallFactory(account=number.account)
+    number = PhoneNumberFactory.create(account=AccountFactory.create(max_concurrent_calls=1))
+    CallFactory.create(account=number.account)
 
     assert "Connect" in verbs(rings(number))
