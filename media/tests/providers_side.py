@@ -1,0 +1,133 @@
+"""The other side of a call in tests: providers that speak their protocols on loopback, and do what
+the test tells them at the moment it tells them."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestServer
+
+CLAUSE_MS = 300
+
+
+class Providers:
+    """Deepgram, Claude and Twilio's call update on one port."""
+
+    def __init__(self) -> None:
+        self.replies: list[str | int] = []  # a text, or a status to refuse with; in order
+        self.prompts: list[dict[str, Any]] = []
+        self.said: list[str] = []
+        self.by_rest: list[str] = []
+        self.heard = 0  # bytes of the caller's audio
+        self.listen_query: dict[str, str] = {}
+        self.listeners: list[web.WebSocketResponse] = []
+        self.ended: list[dict[str, str]] = []
+        self.refuse_speak_socket = False
+        self.listening = asyncio.Event()
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/v1/listen", self._listen),
+                web.get("/v1/speak", self._speak_live),
+                web.post("/v1/speak", self._speak),
+                web.post("/v1/messages", self._messages),
+                web.post("/2010-04-01/Accounts/{account}/Calls/{sid}.json", self._update_call),
+            ]
+        )
+        self.server = TestServer(app, host="127.0.0.1")
+
+    @property
+    def url(self) -> str:
+        return str(self.server.make_url("")).rstrip("/")
+
+    async def transcribe(self, text: str, *, final: bool = True, confidence: float = 0.98) -> None:
+        """Tell the newest listener that these words were heard, and that the turn ended."""
+        for is_final in (False, True) if final else (False,):
+            await self.listeners[-1].send_json(
+                {
+                    "type": "Results",
+                    "channel_index": [0, 1],
+                    "start": 0.0,
+                    "duration": 1.0,
+                    "is_final": is_final,
+                    "speech_final": is_final,
+                    "channel": {
+                        "alternatives": [
+                            {"transcript": text, "confidence": confidence, "words": []}
+                        ]
+                    },
+                    "metadata": {"request_id": "r"},
+                }
+            )
+
+    async def _listen(self, request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(compress=False)
+        await ws.prepare(request)
+        self.listen_query = dict(request.query)
+        self.listeners.append(ws)
+        self.listening.set()
+        async for message in ws:
+            if message.type is WSMsgType.BINARY:
+                self.heard += len(message.data)
+        return ws
+
+    async def _speak_live(self, request: web.Request) -> web.StreamResponse:
+        if self.refuse_speak_socket:
+            return web.Response(status=429)
+        ws = web.WebSocketResponse(compress=False)
+        await ws.prepare(request)
+        sequence = 0
+        async for message in ws:
+            order = json.loads(message.data)
+            if order["type"] == "Speak":
+                self.said.append(order["text"])
+            elif order["type"] == "Flush":
+                await ws.send_bytes(b"\x10" * CLAUSE_MS * 8)
+                await ws.send_json({"type": "Flushed", "sequence_id": sequence})
+                sequence += 1
+            elif order["type"] == "Clear":
+                await ws.send_json({"type": "Cleared", "sequence_id": sequence})
+        return ws
+
+    async def _speak(self, request: web.Request) -> web.Response:
+        self.by_rest.append((await request.json())["text"])
+        return web.Response(body=b"\x10" * CLAUSE_MS * 8)
+
+    async def _messages(self, request: web.Request) -> web.StreamResponse:
+        self.prompts.append(await request.json())
+        reply = self.replies.pop(0) if self.replies else "I see."
+        if isinstance(reply, int):
+            error = {"type": "overloaded_error", "message": "no"}
+            return web.json_response({"type": "error", "error": error}, status=reply)
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for kind, data in _events(reply):
+            await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+        return response
+
+    async def _update_call(self, request: web.Request) -> web.Response:
+        self.ended.append({str(k): str(v) for k, v in (await request.post()).items()})
+        sid = request.match_info["sid"]
+        return web.json_response({"sid": sid, "status": "completed"})
+
+
+def _events(text: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-5-5",
+        "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage,
+    }  # fmt: skip
+    yield "message_start", {"type": "message_start", "message": message}
+    block = {"type": "text", "text": ""}
+    start = {"type": "content_block_start", "index": 0, "content_block": block}
+    yield "content_block_start", start
+    for size in range(0, len(text), 7):
+        delta = {"type": "text_delta", "text": text[size : size + 7]}
+        body = {"type": "content_block_delta", "index": 0, "delta": delta}
+        yield "content_block_delta", body
+    yield "content_block_stop", {"type": "content_block_stop", "index": 0}
+    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    yield "message_delta", {"type": "message_delta", "delta": end, "usage": usage}
+    yield "message_stop", {"type": "message_stop"}

@@ -1,0 +1,121 @@
+"""µ-law, voices in it, and the file that both sides leave."""
+
+import wave
+
+import numpy as np
+
+from media.audio import LINEAR, SILENCE, VoiceActivity, is_loud, stereo_pcm
+from media.recorder import Recorder
+
+LOUD = bytes([0x10]) * 160  # a large positive-going code, far above a line's hiss
+QUIET = SILENCE * 160
+
+
+def recorder(tmp_path) -> Recorder:
+    return Recorder(tmp_path / "call.wav", lambda write, *args: write(*args))
+
+
+def channels(path) -> tuple[np.ndarray, np.ndarray]:
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8000)
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
+    return samples[:, 0], samples[:, 1]
+
+
+def heard(channel: np.ndarray) -> tuple[int, int]:
+    """The first and last ms with sound, the last exclusive."""
+    loud = np.flatnonzero(np.abs(channel) > 100)
+    return int(loud[0]) // 8, (int(loud[-1]) + 1) // 8
+
+
+def test_the_decoding_is_g711s():
+    assert [int(LINEAR[code]) for code in (0xFF, 0x7F, 0x80, 0x00, 0xF0, 0x8F)] == [
+        0, 0, 32124, -32124, 120, 16764,
+    ]  # fmt: skip
+
+
+def test_two_channels_are_interleaved_left_first():
+    assert stereo_pcm(b"\x80", b"\x00") == (32124).to_bytes(2, "little") + (-32124).to_bytes(
+        2, "little", signed=True
+    )
+
+
+def test_silence_and_hiss_are_not_loud_and_a_voice_is():
+    hiss = bytes([0xF8, 0x78] * 80)
+
+    assert [is_loud(frame) for frame in (QUIET, hiss, LOUD, b"")] == [False, False, True, False]
+
+
+def test_a_voice_is_known_after_60_ms_and_its_end_after_240():
+    activity = VoiceActivity()
+
+    assert [activity.hear(LOUD) for _ in range(3)] == [None, None, True]
+    assert [activity.hear(QUIET) for _ in range(12)] == [None] * 11 + [False]
+
+
+def test_a_click_is_no_voice():
+    activity = VoiceActivity()
+
+    assert [activity.hear(f) for f in (LOUD, LOUD, QUIET, LOUD, QUIET)] == [None] * 5
+
+
+def test_both_sides_stand_where_they_were_in_time(tmp_path):
+    record = recorder(tmp_path)
+    for at in range(0, 1_000, 20):
+        record.caller(at, LOUD if 200 <= at < 400 else QUIET)
+    record.agent(500, LOUD * 10)
+    record.finish(1_000)
+
+    left, right = channels(record.path)
+    assert len(left) == len(right) == 8_000
+    assert heard(left) == (200, 400)
+    assert heard(right) == (500, 700)
+    assert record.duration_s == 1
+
+
+def test_audio_sent_ahead_is_recorded_when_it_is_heard(tmp_path):
+    record = recorder(tmp_path)
+    record.agent(100, LOUD * 10)
+    record.agent(110, LOUD * 10)
+    record.finish(1_000)
+
+    assert heard(channels(record.path)[1]) == (100, 500)
+
+
+def test_what_a_clear_took_back_is_not_in_the_recording(tmp_path):
+    record = recorder(tmp_path)
+    record.agent(100, LOUD * 50)
+    record.cut(300)
+    record.agent(600, LOUD * 5)
+    record.finish(1_000)
+
+    right = channels(record.path)[1]
+    assert heard(right) == (100, 700)
+    assert not np.any(right[300 * 8 : 600 * 8])
+
+
+def test_a_gap_in_the_callers_audio_is_silence_and_shifts_nothing(tmp_path):
+    record = recorder(tmp_path)
+    record.caller(0, LOUD)
+    record.caller(600, LOUD)
+    record.finish(700)
+
+    left = channels(record.path)[0]
+    assert heard(left) == (0, 620)
+    assert not np.any(left[20 * 8 : 600 * 8])
+
+
+def test_a_long_call_is_written_as_it_goes_and_keeps_its_alignment(tmp_path):
+    record = recorder(tmp_path)
+    most = 0
+    for at in range(0, 60_000, 20):
+        record.caller(at, LOUD if at == 50_000 else QUIET)
+        if at == 50_000:
+            record.agent(at, LOUD)
+        record.settle(at + 20)
+        most = max(most, len(record._left))
+    record.finish(60_000)
+
+    left, right = channels(record.path)
+    assert heard(left) == heard(right) == (50_000, 50_020)
+    assert most <= 6_000 * 8

@@ -1,0 +1,289 @@
+"""A media socket from its handshake to its last write, with the real SDKs on loopback."""
+
+import asyncio
+import wave
+from collections.abc import AsyncIterator
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
+
+from calls import tickets
+from calls.commands import send_command
+from calls.factories import CallFactory
+from calls.models import Call
+from media import consumers
+from media.journal import in_thread
+from media.tests.line import PATIENCE_S, Line
+from media.tests.providers_side import Providers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOUD = 0x10
+
+
+@pytest.fixture
+async def providers(settings, tmp_path) -> AsyncIterator[Providers]:
+    side = Providers()
+    await side.server.start_server()
+    settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = settings.TWILIO_API_URL = side.url
+    settings.DEEPGRAM_API_KEY = settings.ANTHROPIC_API_KEY = "key"
+    settings.RECORDINGS_DIR = tmp_path
+    yield side
+    await side.server.close()
+    await sync_to_async(connections.close_all)()
+
+
+def _make(**fields: object) -> tuple[Call, str, Line]:
+    call = CallFactory(inbound=True, agent__welcome_message="Hello, this is Acme.", **fields)
+    carrier = call.number.carrier_account
+    line = Line(account_sid=carrier.sid, auth_token=carrier.auth_token, call_sid=call.carrier_sid)
+    return call, tickets.issue(call), line
+
+
+async def make(**fields: object) -> tuple[Call, str, Line]:
+    return await sync_to_async(_make)(**fields)
+
+
+async def turns(call: Call) -> list[tuple[str, str]]:
+    return [
+        (turn.role, turn.text) for turn in await sync_to_async(lambda: list(call.turns.all()))()
+    ]
+
+
+async def event_kinds(call: Call) -> list[str]:
+    return await sync_to_async(lambda: [event.kind for event in call.events.all()])()
+
+
+async def test_a_whole_call_from_greeting_to_goodbye(providers):
+    call, token, line = await make()
+    providers.replies = ["We open at nine. Until five.", "Goodbye now! [END_CALL]"]
+
+    await line.open(token)
+    await line.until(lambda line: len(line.events("mark")) == 1)
+    await line.speak(400, LOUD)
+    await line.speak(400)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 3)
+    await providers.transcribe("Thank you, that is all.")
+    assert await line.closes() == 1000
+
+    assert providers.said == [
+        "Hello, this is Acme.", "We open at nine.", "Until five.", "Goodbye now!",
+    ]  # fmt: skip
+    assert await turns(call) == [
+        ("agent", "Hello, this is Acme."),
+        ("caller", "When are you open?"),
+        ("agent", "We open at nine. Until five."),
+        ("caller", "Thank you, that is all."),
+        ("agent", "Goodbye now!"),
+    ]
+    assert providers.ended == [{"Status": "completed"}]
+    assert providers.heard == 800 * 8
+    assert len(line.audio) == 4 * 300 * 8
+    await call.arefresh_from_db()
+    assert call.intended_reason == "completed"
+    assert call.avg_latency_ms is not None
+    with wave.open(str(call.recording_path)) as recording:
+        assert recording.getnchannels() == 2
+
+
+async def test_the_transcriber_and_the_model_are_asked_as_they_want_to_be(providers):
+    call, token, line = await make(agent__language="en")
+
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.until(lambda line: bool(line.events("mark")))
+    await providers.transcribe("When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    query = providers.listen_query
+    assert (query["encoding"], query["sample_rate"], query["interim_results"]) == (
+        "mulaw", "8000", "true",
+    )  # fmt: skip
+    prompt = providers.prompts[0]
+    assert prompt["thinking"] == {"type": "disabled"}
+    assert prompt["system"][0]["cache_control"] == {"type": "ephemeral"}
+    assert prompt["messages"][-1] == {"role": "user", "content": "When are you open?"}
+
+
+async def test_an_interruption_clears_the_line_and_keeps_what_was_heard(providers):
+    call, token, line = await make()
+    line.gives_marks_back = False
+
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.until(lambda line: bool(line.events("mark")))
+    await providers.transcribe("wait, stop", final=False)
+    await line.until(lambda line: bool(line.events("clear")))
+    await line.mark("1")  # the carrier gives it back, though nobody heard it
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    assert len(line.events("clear")) == 1
+    assert ("agent", "Hello, this is Acme.") not in await turns(call)
+    assert "interrupted" in await event_kinds(call)
+
+
+async def test_a_hang_up_by_command_reaches_the_call(providers):
+    call, token, line = await make()
+    await line.open(token)
+    await line.until(lambda line: bool(line.events("mark")))
+
+    # The listener joins its group a moment after the call began.
+    while line.closed_with is None:
+        await in_thread(send_command, call, "hang_up", reason="canceled")
+        await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.1))])
+    assert await line.closes() == 1000
+    await call.arefresh_from_db()
+    assert call.intended_reason == "canceled"
+
+
+async def test_a_refused_voice_socket_is_replaced_by_rest(providers):
+    call, token, line = await make()
+    providers.refuse_speak_socket = True
+
+    await line.open(token)
+    await line.until(lambda line: bool(line.events("mark")))
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+    assert providers.by_rest == ["Hello, this is Acme."]
+
+
+async def test_an_overloaded_model_is_asked_twice_and_then_the_fallback_line_is_said(providers):
+    call, token, line = await make(agent__fallback_message="Please say that again.")
+    providers.replies = [529, 529]
+
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.until(lambda line: len(line.events("mark")) == 1)
+    await providers.transcribe("When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    assert providers.said[1:] == ["Please say that again."]
+    assert (await event_kinds(call)).count("model_failed") == 2
+
+
+async def test_a_lost_transcriber_is_connected_again(providers):
+    call, token, line = await make()
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.until(lambda line: bool(line.events("mark")))
+    providers.listening.clear()
+
+    await providers.listeners[-1].close(code=1011, message=b"NET-0001")
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+    assert "transcriber_lost" in await event_kinds(call)
+
+
+async def test_a_pass_opens_one_socket_only(providers):
+    call, token, line = await make()
+    await line.open(token)
+    await line.until(lambda line: bool(line.events("mark")))
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    carrier = call.number.carrier_account
+    again = Line(account_sid=carrier.sid, auth_token=carrier.auth_token, call_sid=call.carrier_sid)
+    await again.open(token)
+    assert await again.closes() == consumers.REFUSED
+    assert again.messages == []
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [(None, consumers.NO_TICKET), ("invented", consumers.REFUSED)],
+)
+async def test_a_socket_without_a_good_pass_is_refused_and_nothing_is_said(providers, token, code):
+    call, _, line = await make()
+
+    await line.open(token)
+    assert await line.closes() == code
+    await call.arefresh_from_db()
+    assert (providers.said, call.status, call.media_generation) == ([], "ringing", 0)
+
+
+async def test_a_handshake_that_the_carrier_did_not_sign_is_refused(providers):
+    call, token, _ = await make()
+    carrier = call.number.carrier_account
+    forged = Line(account_sid=carrier.sid, auth_token="0" * 32, call_sid=call.carrier_sid)
+
+    await forged.open(token)
+    assert await forged.closes() == consumers.REFUSED
+    await call.arefresh_from_db()
+    assert (providers.said, call.status) == ([], "ringing")
+
+
+async def test_a_pass_for_another_call_is_refused(providers):
+    _, token, line = await make()
+    line.call_sid = "CA" + "0" * 32
+
+    await line.open(token)
+    assert await line.closes() == consumers.REFUSED
+    assert providers.said == []
+
+
+async def test_a_socket_that_never_starts_is_closed(providers, monkeypatch):
+    monkeypatch.setattr(consumers, "START_TIMEOUT_S", 0.05)
+    _, _, line = await make()
+
+    await line.socket.connect(timeout=PATIENCE_S)
+    output = await line.socket.receive_output(timeout=PATIENCE_S)
+    assert output == {"type": "websocket.close", "code": consumers.NO_START}
+
+
+async def test_what_is_no_message_before_the_start_closes_the_socket(providers):
+    _, _, line = await make()
+
+    await line.socket.connect(timeout=PATIENCE_S)
+    await line.socket.send_to(text_data="hello there")
+    output = await line.socket.receive_output(timeout=PATIENCE_S)
+    assert output == {"type": "websocket.close", "code": consumers.BAD_MESSAGE}
+
+
+async def test_bad_frames_are_noted_and_then_end_the_socket(providers):
+    call, token, line = await make()
+    await line.open(token)
+    await line.until(lambda line: bool(line.events("mark")))
+
+    for _ in range(consumers.MOST_BAD_FRAMES):
+        await line.socket.send_to(text_data='{"event":"media","media":{"payload":"?"}}')
+    assert await line.closes() == consumers.BAD_MESSAGE
+    assert (await event_kinds(call)).count("bad_frame") == 1
+    assert await turns(call) == [("agent", "Hello, this is Acme.")]
+
+
+async def test_audio_never_waits_for_channels_thread(providers, monkeypatch):
+    async def refuse() -> None:
+        raise AssertionError("a frame went through Channels' dispatch")
+
+    monkeypatch.setattr("channels.consumer.aclose_old_connections", refuse)
+    call, token, line = await make()
+
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.speak(1_000)
+    await line.until(lambda line: bool(line.events("mark")))
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    assert await line.closes() == 1000
+    assert providers.heard == 8_000
+
+
+async def test_a_finished_call_leaves_no_task(providers):
+    before = asyncio.all_tasks()
+    call, token, line = await make()
+    await line.open(token)
+    await line.until(lambda line: bool(line.events("mark")))
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    left = {task.get_name() for task in asyncio.all_tasks() - before if not task.done()}
+    assert {name for name in left if "media" in name or "hang up" in name} == set()
