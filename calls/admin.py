@@ -129,7 +129,7 @@ class CallAdmin(ReadOnlyAdmin):
     @admin.display(description="Direction", ordering="direction")
     def shown_direction(self, call: Call) -> str:
         outbound = call.direction == Call.Direction.OUTBOUND
-        return "↗ outbound" if outbound else "↙ inbound"
+        return "↗\N{NO-BREAK SPACE}outbound" if outbound else "↙\N{NO-BREAK SPACE}inbound"
 
     @admin.display(description="Other side")
     def their_side(self, call: Call) -> str:
@@ -158,7 +158,7 @@ class CallAdmin(ReadOnlyAdmin):
             {
                 "turn": turn,
                 "at": clock(turn.started_ms),
-                "timings": list(turn.timings.items()),
+                "timings": _waterfall(turn),
                 "unheard": turn.full_text.removeprefix(turn.text) if turn.interrupted else "",
             }
             for turn in call.turns.all()
@@ -176,6 +176,12 @@ class CallAdmin(ReadOnlyAdmin):
             for event in call.events.all()
         ]
         return render_to_string("calls/timeline.html", {"events": events})
+
+
+def _waterfall(turn: Turn) -> list[tuple[str, int]]:
+    """Return the steps of an answer in the order in which they happened, as words and ms."""
+    steps = sorted(turn.timings.items(), key=lambda step: step[1])
+    return [(name.removesuffix("_ms").replace("_", " "), ms) for name, ms in steps]
 
 
 def _after(passed: timedelta) -> str:

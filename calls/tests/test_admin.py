@@ -81,7 +81,7 @@ def test_a_calls_page_reads_as_a_conversation(staff: Client):
     assert "1:01" in html
     assert "<script>alert(1)" not in html
     assert "answered in 512 ms" in html
-    assert "endpoint_ms 201" in html
+    assert "endpoint 201 ms" in html
     assert '<span class="nf-unheard" title="Not heard: interrupted"> at nine.</span>' in html
     assert f'src="/recordings/{call.call_id}.wav"' in html
     assert "Odd &lt;end&gt;." in html
