@@ -7,7 +7,7 @@ from sandbox.model.conversation import Turn
 from sandbox.model.facts import is_question
 from sandbox.model.grammar import Kind, Slot, clauses, task_from
 from sandbox.model.phrasing import norm
-from sandbox.model.prompt_reader import Prompt
+from sandbox.model.prompt import Prompt
 from sandbox.model.words import content_stems, sentences, topic_stems
 
 _MOST_TIMES_ASKED = 2

@@ -75,7 +75,8 @@ def read_turns(messages: list[dict[str, Any]]) -> list[Turn]:
                 )
         if speaker == "caller":
             note = " ".join(match.group()[1:-1] for match in _NOTE.finditer(text))
-            text = _NOTE.sub(" ", text)
+            pressed = re.search(r"keypad\W+([\d*#]+)", note)
+            text = f"{_NOTE.sub(' ', text)} {pressed[1] if pressed else ''}"
         else:
             text = _TAG.sub(" ", text)
         turn = Turn(speaker, " ".join(text.split()), note, used, results, raw)

@@ -8,9 +8,9 @@ from sandbox.model.agenda import Agenda
 from sandbox.model.conversation import Turn
 from sandbox.model.facts import best_facts, is_question, overlap
 from sandbox.model.grammar import clauses, second_person, task_from
-from sandbox.model.opening import opening, purpose_line, who_line
+from sandbox.model.opening import fitting_note, opening, purpose_line, recall, who_line
 from sandbox.model.phrasing import Phrasing, norm
-from sandbox.model.prompt_reader import Prompt, Rule
+from sandbox.model.prompt import Prompt, Rule
 from sandbox.model.words import capitalised, content_stems, decapitalised, full_stop, sentences
 
 _NO_MOVE: list[str] = []
@@ -44,7 +44,7 @@ class Dialogue:
 
     def _parts(self) -> list[str]:
         heard = self.last.text
-        if not heard:
+        if not re.search(r"\w", heard):
             return self._after_note()
         if not self.agent_said and moves.GREETING.match(heard):
             return opening(self.prompt, self.say)
@@ -225,6 +225,9 @@ class Dialogue:
         notes = [note.text for note in self.prompt.notes]
         if found := best_facts(question, notes):
             return [self.say("my_note_undated", what=found[0])]
+        asks_when = re.search(r"\b(?:what time|when|which day|what day)\b", question, re.I)
+        if asks_when and (note := fitting_note(self.prompt)):
+            return [recall(note, self.prompt, self.say)]
         if re.match(r"\W*(?:hi|hello)?\W*how are you", question, re.I):
             return [self.say("fine")]
         if moves.GREETING.match(question):

@@ -7,7 +7,8 @@ from typing import Any
 from sandbox.model import extraction, tools
 from sandbox.model.conversation import instructions, read_turns
 from sandbox.model.dialogue import Dialogue
-from sandbox.model.prompt_reader import read_prompt, spoken_language
+from sandbox.model.prompt import spoken_language
+from sandbox.model.prompt_reader import read_prompt
 from sandbox.model.reply import Reply
 from sandbox.model.transcript import read_transcript
 
@@ -43,7 +44,8 @@ def _is_outbound(text: str, note: str) -> bool:
     """Whether we rang: the prompt says so, or the first message says that our call was answered."""
     if re.search(r"direction:?\W+inbound|\binbound call\b", text, re.I):
         return False
-    said = r"direction:?\W+outbound|\boutbound call\b|\byou(?:'re| are)(?: \w+,?)? (?:calling|phoning)\b"
-    return bool(
-        re.search(said, text, re.I) or re.search(r"answered|speak first|picked up", note, re.I)
+    said = (
+        r"direction:?\W+outbound|\boutbound call\b|"
+        r"\byou(?:'re| are)(?: \w+,?)? (?:calling|phoning)\b"
     )
+    return bool(re.search(said, text, re.I) or re.search(r"\banswered\b|picked up", note, re.I))

@@ -1,12 +1,11 @@
 """Structured output: any JSON schema filled from a transcript, null or empty where it is silent."""
 
 import re
-from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser as sre_parser  # type: ignore[attr-defined]
 from typing import Any
 
 from sandbox.model import moves, values
 from sandbox.model.conversation import Turn
+from sandbox.model.emptiest import empty_string, in_bounds, least_number
 from sandbox.model.transcript import Transcript, read_transcript
 from sandbox.model.words import content_stems, sentences
 
@@ -47,25 +46,28 @@ class _Filler:
         """A schema with its references and ``allOf`` merged in."""
         if not isinstance(schema, dict):
             return {}
+        found: dict[str, Any] = dict(schema)
         for _ in range(_MAX_DEPTH):
-            ref = schema.get("$ref")
+            ref = found.get("$ref")
             if not isinstance(ref, str):
                 break
             target: Any = self._root
             for step in ref.lstrip("#").strip("/").split("/") if ref != "#" else []:
                 target = target.get(step.replace("~1", "/").replace("~0", "~"), {})
-            schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
-        for part in schema.get("allOf", []):
+            resolved: dict[str, Any] = {**target, **found}
+            del resolved["$ref"]
+            found = {**resolved, **({"$ref": target["$ref"]} if "$ref" in target else {})}
+        for part in found.get("allOf", []):
             inner = self._resolved(part)
-            schema = {
-                **schema,
+            found = {
+                **found,
                 **{k: v for k, v in inner.items() if k not in ("properties", "required")},
-                "properties": {**schema.get("properties", {}), **inner.get("properties", {})},
-                "required": [*schema.get("required", []), *inner.get("required", [])],
+                "properties": {**found.get("properties", {}), **inner.get("properties", {})},
+                "required": [*found.get("required", []), *inner.get("required", [])],
             }
-            if not schema["properties"]:
-                schema = {k: v for k, v in schema.items() if k not in ("properties", "required")}
-        return schema
+            if not found["properties"]:
+                found = {k: v for k, v in found.items() if k not in ("properties", "required")}
+        return found
 
     def _options(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
         choices = schema.get("anyOf") or schema.get("oneOf")
@@ -214,7 +216,7 @@ class _Filler:
         if found is None:
             return _UNKNOWN
         value: float = int(found) if schema.get("type") == "integer" else found
-        return value if value == found and _in_bounds(schema, value) else _UNKNOWN
+        return value if value == found and in_bounds(schema, value) else _UNKNOWN
 
     def _string(self, schema: dict[str, Any], about: str) -> Any:
         found = self._text(schema, about)
@@ -290,9 +292,9 @@ class _Filler:
             return self.value((plain or options)[0], about, depth + 1)
         match schema.get("type"):
             case "string":
-                return _empty_string(schema)
+                return empty_string(schema)
             case "integer" | "number":
-                return _least_number(schema)
+                return least_number(schema)
             case "boolean":
                 return False
             case "array":
@@ -302,100 +304,3 @@ class _Filler:
             case "null":
                 return None
         return ""
-
-
-def _in_bounds(schema: dict[str, Any], value: float) -> bool:
-    step = schema.get("multipleOf")
-    return (
-        schema.get("minimum", value) <= value <= schema.get("maximum", value)
-        and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
-        and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
-        and (not step or value % step == 0)
-    )
-
-
-def _least_number(schema: dict[str, Any]) -> float:
-    """A number near zero within the schema's bounds."""
-    step = schema.get("multipleOf", 1)
-    tries: list[float] = [0, step]
-    for bound in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
-        if bound in schema:
-            at = schema[bound]
-            tries += [at, -(-at // step) * step, at // step * step, (at // step + 1) * step]
-            tries += [(-(-at // step) - 1) * step]
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    if low is not None and high is not None and "multipleOf" not in schema:
-        tries.append((low + high) / 2)
-    whole = schema.get("type") == "integer"
-    for value in tries:
-        if _in_bounds(schema, value) and (not whole or value == int(value)):
-            return int(value) if whole or value == int(value) else value
-    return 0
-
-
-def _empty_string(schema: dict[str, Any]) -> str:
-    samples = {
-        "date": "1970-01-01", "time": "00:00:00Z", "date-time": "1970-01-01T00:00:00Z",
-        "email": "unknown@example.invalid", "uuid": "00000000-0000-0000-0000-000000000000",
-        "uri": "about:blank", "hostname": "example.invalid", "ipv4": "0.0.0.0", "ipv6": "::",
-        "duration": "PT0S",
-    }  # fmt: skip
-    if schema.get("format") in samples:
-        return samples[schema["format"]]
-    if pattern := schema.get("pattern"):
-        return _matching(sre_parser.parse(pattern), schema.get("minLength", 0))
-    return "-" * int(schema.get("minLength", 0))
-
-
-def _matching(parsed: Any, at_least: int = 0) -> str:
-    """A short text that matches a parsed pattern (literals, classes, repeats, branches, groups)."""
-    text = ""
-    for op, argument in parsed:
-        if op is sre.LITERAL:
-            text += chr(argument)
-        elif op is sre.NOT_LITERAL:
-            text += "a" if argument != ord("a") else "b"
-        elif op is sre.ANY:
-            text += "a"
-        elif op is sre.IN:
-            text += _one_of(argument)
-        elif op in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
-            low, high, inner = argument
-            one = _matching(inner)
-            wanted = low
-            while one and len(text) + len(one) * wanted < at_least and wanted < high:
-                wanted += 1
-            text += one * wanted
-        elif op is sre.BRANCH:
-            text += _matching(argument[1][0])
-        elif op is sre.SUBPATTERN:
-            text += _matching(argument[-1])
-    return text
-
-
-def _one_of(items: Any) -> str:
-    categories = {sre.CATEGORY_DIGIT: "0", sre.CATEGORY_WORD: "a", sre.CATEGORY_SPACE: " "}
-    if items[0][0] is sre.NEGATE:
-        free = (c for c in "a0 -_b1A.~" if not any(_contains(item, c) for item in items[1:]))
-        return next(free, "")
-    op, argument = items[0]
-    if op is sre.LITERAL:
-        return chr(argument)
-    if op is sre.RANGE:
-        return chr(argument[0])
-    return categories.get(argument, "-")
-
-
-def _contains(item: Any, candidate: str) -> bool:
-    op, argument = item
-    if op is sre.LITERAL:
-        return bool(chr(argument) == candidate)
-    if op is sre.RANGE:
-        return bool(argument[0] <= ord(candidate) <= argument[1])
-    tests = {
-        sre.CATEGORY_DIGIT: str.isdigit,
-        sre.CATEGORY_SPACE: str.isspace,
-        sre.CATEGORY_WORD: str.isalnum,
-    }
-    return bool(tests.get(argument, lambda _: False)(candidate))

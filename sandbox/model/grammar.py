@@ -19,7 +19,8 @@ _ROLE = (
     r"employee|volunteer|shopper|household|individual|respondent|cardholder|graduate|farmer)"
 )
 _THE = (
-    r"(?:(?:the|this|each|every|a|our|all|your)\s+)?(?:(?:returning|existing|new|potential|past|loyal|recent|overdue|registered|valued|"
+    r"(?:(?:the|this|each|every|a|our|all|your)\s+)?(?:(?:returning|existing|new|potential|"
+    r"past|loyal|recent|overdue|registered|valued|"
     r"former|prospective|current)\s+)?"
 )
 _ROLE_PHRASE = re.compile(rf"\b(?:the|this|each|every)\s+(?:\w+\s+)?{_ROLE}\b", re.I)
@@ -31,195 +32,43 @@ _PERSON_VERBS = (
     "verify with|qualify|ring|wish|send|show|persuade|poll|assure|reassure|get"
 )
 _OBJECT = re.compile(rf"^({_PERSON_VERBS}) {_PERSON}(?![\w'’])")
-IMPERATIVES = frozenset(
-    [
-        "remind",
-        "tell",
-        "ask",
-        "invite",
-        "call",
-        "inform",
-        "notify",
-        "update",
-        "warn",
-        "congratulate",
-        "survey",
-        "thank",
-        "help",
-        "offer",
-        "give",
-        "interview",
-        "alert",
-        "advise",
-        "encourage",
-        "convince",
-        "contact",
-        "follow",
-        "confirm",
-        "verify",
-        "qualify",
-        "check",
-        "find",
-        "collect",
-        "get",
-        "take",
-        "gather",
-        "note",
-        "obtain",
-        "book",
-        "schedule",
-        "arrange",
-        "reschedule",
-        "discuss",
-        "explain",
-        "announce",
-        "let",
-        "record",
-        "sell",
-        "promote",
-        "renew",
-        "request",
-        "see",
-        "learn",
-        "determine",
-        "establish",
-        "introduce",
-        "present",
-        "recommend",
-        "propose",
-        "suggest",
-        "apologise",
-        "apologize",
-        "pitch",
-        "reactivate",
-        "recover",
-        "win",
-        "remove",
-        "deliver",
-        "poll",
-        "conduct",
-        "complete",
-        "finish",
-        "review",
-        "mention",
-        "state",
-        "say",
-        "report",
-        "speak",
-        "talk",
-        "wish",
-        "assure",
-        "reassure",
-        "make",
-        "set",
-        "cancel",
-        "order",
-        "phone",
-        "ring",
-        "persuade",
-        "brief",
-        "show",
-        "send",
-        "interview",
-    ]
+_FROM = re.compile(r"\bfrom (?:you|me)\b")
+_ANSWERABLE = re.compile(
+    r"\byour\b|\b(?:names?|e-?mail|numbers?|address|dates?|times?|reason)\b", re.I
 )
+IMPERATIVES = frozenset({
+    "remind", "tell", "ask", "invite", "call", "inform", "notify", "update", "warn",
+    "congratulate", "survey", "thank", "help", "offer", "give", "interview", "alert", "advise",
+    "encourage", "convince", "contact", "follow", "confirm", "verify", "qualify", "check",
+    "find", "collect", "get", "take", "gather", "note", "obtain", "book", "schedule", "arrange",
+    "reschedule", "discuss", "explain", "announce", "let", "record", "sell", "promote", "renew",
+    "request", "see", "learn", "determine", "establish", "introduce", "present", "recommend",
+    "propose", "suggest", "apologise", "apologize", "pitch", "reactivate", "recover", "win",
+    "remove", "deliver", "poll", "conduct", "complete", "finish", "review", "mention", "state",
+    "say", "report", "speak", "talk", "wish", "assure", "reassure", "make", "set", "cancel",
+    "order", "phone", "ring", "persuade", "brief", "show", "send",
+})  # fmt: skip
 # What shapes the manner of a call and is never its reason.
-MANNER = frozenset(
-    [
-        "be",
-        "keep",
-        "speak",
-        "talk",
-        "use",
-        "never",
-        "always",
-        "do",
-        "don't",
-        "avoid",
-        "reply",
-        "respond",
-        "answer",
-        "introduce",
-        "greet",
-        "end",
-        "hang",
-        "stop",
-        "wait",
-        "listen",
-        "stay",
-        "sound",
-        "remember",
-        "act",
-        "write",
-        "leave",
-        "output",
-        "say",
-        "if",
-        "when",
-        "only",
-        "emit",
-        "press",
-        "spell",
-        "read",
-        "pretend",
-        "begin",
-        "start",
-        "follow",
-        "repeat",
-        "note",
-        "format",
-        "transfer",
-        "emit",
-        "start",
-        "stick",
-        "match",
-        "translate",
-        "switch",
-        "limit",
-        "maintain",
-        "ensure",
-        "treat",
-        "put",
-        "acknowledge",
-        "include",
-        "append",
-        "finish",
-        "help",
-        "handle",
-        "refer",
-        "add",
-    ]
-)
+MANNER = frozenset({
+    "be", "keep", "speak", "talk", "use", "never", "always", "do", "don't", "avoid", "reply",
+    "respond", "answer", "introduce", "greet", "end", "hang", "stop", "wait", "listen", "stay",
+    "sound", "remember", "act", "write", "leave", "output", "say", "if", "when", "only", "emit",
+    "press", "spell", "read", "pretend", "begin", "start", "follow", "repeat", "note", "format",
+    "transfer", "stick", "match", "translate", "switch", "limit", "maintain",
+    "ensure", "treat", "put", "acknowledge", "include", "append", "finish", "help", "handle",
+    "refer", "add",
+})  # fmt: skip
 _AUX = r"(can|could|will|would|are|were|should|may|did|do|had|was|is)"
 _BASE = [
-    "want",
-    "need",
-    "like",
-    "prefer",
-    "know",
-    "think",
-    "plan",
-    "own",
-    "live",
-    "use",
-    "work",
-    "feel",
-    "agree",
-    "remember",
-    "wish",
-    "accept",
-    "require",
-    "attend",
-    "intend",
-    "expect",
-    "consider",
-    "drive",
-    "rent",
-    "enjoy",
-    "understand",
-    "support",
-    "recall",
-]
+    "want", "need", "like", "prefer", "know", "think", "plan", "own", "live", "use", "work",
+    "feel", "agree", "remember", "wish", "accept", "require", "attend", "intend", "expect",
+    "consider", "drive", "rent", "enjoy", "understand", "support", "recall",
+]  # fmt: skip
+
+_THIRD_PERSON = {
+    "wants", "needs", "likes", "prefers", "knows", "thinks", "plans", "owns", "lives", "uses",
+    "works", "feels", "agrees", "accepts", "asks", "says", "wishes",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -258,7 +107,8 @@ def second_person(text: str, name: str | None = None) -> str:
     text = re.sub(r"\b(theirs|hers)\b", "yours", text)
     text = re.sub(r"\b(?:his or her|his/her|their|his)\b", "your", text)
     text = re.sub(
-        r"\bher\b(?=\s+(?:about|that|to|if|whether|on|for|at|of|and|or|in|with|when|by)\b|[.,;!?]|$)",
+        r"\bher\b(?=\s+(?:about|that|to|if|whether|on|for|at|of|and|or|in|with|when|by)\b|"
+        r"[.,;!?]|$)",
         "you",
         text,
     )
@@ -271,8 +121,7 @@ def _agree(match: re.Match[str]) -> str:
     irregular = {"is": "are", "was": "were", "has": "have", "does": "do", "goes": "go"}
     if verb in irregular:
         verb = irregular[verb]
-    elif verb in ("wants", "needs", "likes", "prefers", "knows", "thinks", "plans", "owns", "lives",
-                  "uses", "works", "feels", "agrees", "accepts", "asks", "says", "wishes"):  # fmt: skip
+    elif verb in _THIRD_PERSON:
         verb = verb[:-2] if verb == "wishes" else verb[:-1]
     return f"you {adverb}{verb}"
 
@@ -281,7 +130,8 @@ def clauses(sentence: str) -> list[str]:
     """Cut an instruction where a further instruction begins: "remind … and ask …"."""
     verbs = "|".join(sorted(IMPERATIVES))
     cut = re.split(
-        rf"(?:,\s*(?:and\s+)?(?:then\s+)?|;\s*(?:and\s+)?(?:then\s+)?|\s+and\s+(?:then\s+)?|\s+then\s+|:\s+)"
+        rf"(?:,\s*(?:and\s+)?(?:then\s+)?|;\s*(?:and\s+)?(?:then\s+)?|\s+and\s+(?:then\s+)?|"
+        rf"\s+then\s+|:\s+)"
         rf"(?=(?:also |politely |briefly )?(?:{verbs})\b)",
         sentence.strip().rstrip("."),
         flags=re.I,
@@ -299,11 +149,14 @@ def clauses(sentence: str) -> list[str]:
 def task_from(clause: str, name: str | None = None) -> Task | None:
     """One instruction as a task, or None when it instructs nothing that can be announced."""
     clause = re.sub(
-        r"^(?:please|first|then|next|also|finally|politely|briefly|kindly|you (?:should|must|need to"
+        r"^(?:please|first|then|next|also|finally|politely|briefly|kindly|you (?:should|must|"
+        r"need to"
         r"|have to|will)|your (?:task|job|goal|role|purpose|aim|objective|mission) is to|"
         r"the (?:goal|purpose|aim|reason|point)(?: of (?:this|the) call)? is to|"
-        r"(?:we|i) (?:want|need) you to|i want to|we want to|you(?:'re| are) (?:phoning|calling)\b.*?"
-        r"\bto|(?:this is a )?call (?:the |a )?[\w ]*?\b(?:to|and)|in order to|to|try to|gently)\b[,:]?\s+",
+        r"(?:we|i) (?:want|need) you to|i want to|we want to|you(?:'re| are) (?:phoning|"
+        r"calling)\b.*?"
+        r"\bto|(?:this is a )?call (?:the |a )?[\w ]*?\b(?:to|and)|in order to|to|try to|"
+        r"gently)\b[,:]?\s+",
         "",
         clause.strip().strip('"“”'),
         flags=re.I,
@@ -336,12 +189,14 @@ def _slots(said: str) -> list[Slot]:
         topic = found[1] or found[2]
         return [Slot(topic, f"What can you tell me about {topic}?", "open")]
     found = re.match(
-        r"(?:ask(?: you)? for|collect|gather|take|get|note(?: down)?|obtain|record|request|find out)"
+        r"(?:ask(?: you)? for|collect|gather|take|get|note(?: down)?|obtain|record|request|"
+        r"find out)"
         r"(?: you)? (.+)",
         said,
     ) or re.match(r"qualify you\b.*?(?::| on| by asking (?:about|for)) (.+)", said)
     if found:
-        return [] if re.search(r"\bfrom (?:you|me)\b", found[1]) else list_slots(found[1])
+        asks = re.match(r"ask|collect|gather|qualify", said) or _ANSWERABLE.search(found[1])
+        return list_slots(found[1]) if asks and not _FROM.search(found[1]) else []
     found = re.match(r"(?:confirm|verify)(?: with)?(?: you)? (?:that )?(.+)", said)
     if found:
         return [Slot(found[1], f"Can you confirm {found[1]}?", "open")]

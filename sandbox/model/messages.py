@@ -149,7 +149,10 @@ class MessagesApi:
         ids = list(MODELS)
         after = request.query.get("after_id")
         start = ids.index(after) + 1 if after in MODELS else 0
-        limit = max(1, min(int(request.query.get("limit", "20")), 1000))
+        asked = request.query.get("limit", "20")
+        if not asked.isdecimal() or not 1 <= int(asked) <= 1000:
+            raise bad_request("limit: Input should be between 1 and 1000")
+        limit = int(asked)
         page = ids[start : start + limit]
         return web.json_response(
             {

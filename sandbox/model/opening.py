@@ -5,25 +5,22 @@ import re
 from sandbox.model.facts import overlap
 from sandbox.model.grammar import Task, second_person
 from sandbox.model.phrasing import Phrasing
-from sandbox.model.prompt_reader import Note, Prompt
+from sandbox.model.prompt import Note, Prompt
 from sandbox.model.values import spoken_date
 from sandbox.model.words import capitalised, decapitalised, full_stop
 
-_BOOKED = re.compile(r"\b(?:appointment|booking|booked|visit|reservation|meeting|delivery|session|viewing|"
-                     r"inspection|table|check-?up|cleaning|class|lesson|interview)\b", re.I)  # fmt: skip
+_BOOKED = re.compile(
+    r"\b(?:appointment|booking|booked|visit|reservation|meeting|delivery|"
+    r"session|viewing|"
+                     r"inspection|table|check-?up|cleaning|class|lesson|"
+                     r"interview)\b", re.I)  # fmt: skip
 _OFFERS = {
-    "invite",
-    "offer",
-    "sell",
-    "promote",
-    "renew",
-    "recommend",
-    "suggest",
-    "propose",
-    "present",
-}
-_TELLS = {"tell", "inform", "let", "notify", "update", "warn", "alert", "thank", "follow", "discuss",
-          "explain", "announce", "remind", "check", "report", "congratulate", "review", "welcome"}  # fmt: skip
+    "invite", "offer", "sell", "promote", "renew", "recommend", "suggest", "propose", "present",
+}  # fmt: skip
+_TELLS = {
+    "tell", "inform", "let", "notify", "update", "warn", "alert", "thank", "follow", "discuss",
+    "explain", "announce", "remind", "check", "report", "congratulate", "review", "welcome",
+}  # fmt: skip
 
 
 def opening(prompt: Prompt, say: Phrasing) -> list[str]:
@@ -34,8 +31,8 @@ def opening(prompt: Prompt, say: Phrasing) -> list[str]:
     if not prompt.tasks and not prompt.purpose:
         return [*parts, say("how_help")]
     parts.append(purpose_line(prompt, say))
-    if note := _fitting_note(prompt):
-        parts.append(_recall(note, prompt, say))
+    if note := fitting_note(prompt):
+        parts.append(recall(note, prompt, say))
     return [*parts, first_question(prompt, say)]
 
 
@@ -98,7 +95,8 @@ def first_question(prompt: Prompt, say: Phrasing) -> str:
     return say("any_questions" if _TELLS & set(verbs) else "good_time")
 
 
-def _fitting_note(prompt: Prompt) -> Note | None:
+def fitting_note(prompt: Prompt) -> Note | None:
+    """The earlier note that this call's purpose is about, if there is one."""
     aim = " ".join([*(task.statement for task in prompt.tasks), *prompt.purpose])
     booked = bool(_BOOKED.search(aim))
     scored = [
@@ -109,7 +107,7 @@ def _fitting_note(prompt: Prompt) -> Note | None:
     return prompt.notes[best[1]] if best[0] > 0 else None
 
 
-def _recall(note: Note, prompt: Prompt, say: Phrasing) -> str:
+def recall(note: Note, prompt: Prompt, say: Phrasing) -> str:
     """What an earlier conversation recorded and when; never as something done now."""
     said = note.text
     name = prompt.caller.split(" ")[0] or None

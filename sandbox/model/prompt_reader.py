@@ -1,28 +1,34 @@
 """What a system prompt says: who speaks, why, which facts, which rules, which action tags."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from sandbox.model.grammar import MANNER, Slot, Task, clauses, list_slots, second_person, task_from
-from sandbox.model.words import capitalised, content_stems, decapitalised, full_stop, sentences
+from sandbox.model.grammar import MANNER, Task, clauses, list_slots, second_person, task_from
+from sandbox.model.prompt import Note, Prompt, Rule
+from sandbox.model.words import capitalised, decapitalised, full_stop, sentences
 
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s*(.+?)\s*#*|={2,}\s*(.+?)\s*={2,}|\*\*(.+?):?\*\*:?|"
-                      r"<([a-zA-Z_]+)>|([A-Z][A-Z0-9 '&/()-]{3,60}):?|([A-Z][\w '’/-]{2,50}):)\s*$")  # fmt: skip
+                      r"<([a-zA-Z_]+)>|([A-Z][A-Z0-9 '&/()-]{3,60}):?|"
+                      r"([A-Z][\w '’/-]{2,50}):)\s*$")  # fmt: skip
 _LABELLED = re.compile(r"^\s*(?:[-*•]\s*)?([A-Za-z][\w '’/()-]{1,48}?)\s*:\s+(\S.*)$")
 _PURPOSE = re.compile(
-    r"^(?:the )?(?:task|mission|aim)$|\b(?:purpose|reason for (?:the|this|your) call|your task|objective|goal|why (?:you are|you're)"
+    r"^(?:the )?(?:task|mission|aim)$|\b(?:purpose|reason for (?:the|this|your) call|your "
+    r"task|objective|goal|why (?:you are|you're)"
     r" calling|call prompt|campaign prompt|instructions? for this call)\b", re.I)  # fmt: skip
 _NOTES = re.compile(
     r"\b(?:history|previous|past|earlier|caller context|on file|what you (?:already )?know|memory|"
     r"notes|last (?:call|time|contact))\b", re.I)  # fmt: skip
 _MANNER = re.compile(
-    r"\b(?:rules?|how to (?:speak|sound|talk)|style|never|action tags?|tags?|guidelines?|speaking|tone|"
+    r"\b(?:rules?|how to (?:speak|sound|talk)|style|never|action tags?|tags?|guidelines?|"
+    r"speaking|tone|"
     r"voicemail|ending|language|examples?|goes wrong|manner|format|phone call rules|phone menus?|"
     r"interruptions?|safety|compliance|tools)\b", re.I)  # fmt: skip
 _LIVE_KEYS = re.compile(
-    r"^(?:call[_ ]direction|direction|call[_ ]id|agent[_ ]id|caller[_ ]phone|business[_ ]phone|channel|"
+    r"^(?:call[_ ]direction|direction|call[_ ]id|agent[_ ]id|caller[_ ]phone|"
+    r"business[_ ]phone|channel|"
     r"caller(?:'s)?[_ ](?:number|phone).*|your[_ ]number|their number|number (?:called|dialled).*|"
-    r"upcoming[_ ]days|next 7 days|tomorrow|time ?zone|timezone|current.*|today.*|language|time)$",
+    r"upcoming[_ ]days|next 7 days|tomorrow|time ?zone|timezone|current.*|today.*|language|"
+    r"time(?: when.*)?|date)$",
     re.I,
 )
 _OUR_KEYS = re.compile(
@@ -33,17 +39,21 @@ _CONDITION = re.compile(
     re.I | re.S,
 )
 _CONDITION_AFTER = re.compile(  # but not "ask if …"
-    r"(?!.*?\b(?:ask|ask \w+|out|see|check|confirm|know|learn|verify|determine|establish|ask the \w+)\s+(?:if|when)\b)"
+    r"(?!.*?\b(?:ask|ask \w+|out|see|check|confirm|know|learn|verify|determine|establish|ask "
+    r"the \w+)\s+(?:if|when)\b)"
     r"^(.+?)\s+(?:if|when|whenever)\s+((?:the |a |they|he|she|some|asked|you).+)$",
     re.I,
 )
 _SAYING = re.compile(
-    r"^(?:(?:you (?:can|may|should|must) )?(?:always )?(?:tell|inform|let|remind|explain to)\s+(?:them|him|her|"
-    r"(?:the |all |any )?\w+)(?:\s+know)?|say|mention|explain|state|answer|reply)\s*(?:that\s+|:\s*|,\s*)"
+    r"^(?:(?:you (?:can|may|should|must) )?(?:always )?(?:tell|inform|let|remind|explain "
+    r"to)\s+(?:them|him|her|"
+    r"(?:the |all |any )?\w+)(?:\s+know)?|say|mention|explain|state|answer|"
+    r"reply)\s*(?:that\s+|:\s*|,\s*)"
     r"(.+)$", re.I)  # fmt: skip
 _SAY_PLAIN = re.compile(r"^(?:say|answer|reply)\s+(?:that\s+)?[\"“]?(.+?)[\"”]?$", re.I)
 _IDENTITY = re.compile(
-    r"^(?:you are|you're|you will be|act as|your name is|vous êtes|tu es|eres|usted es|du bist|sie sind)\s+(.+)$",
+    r"^(?:you are|you're|you will be|act as|your name is|vous êtes|tu es|eres|usted es|du "
+    r"bist|sie sind)\s+(.+)$",
     re.I,
 )
 _BUSINESS_KEY = re.compile(
@@ -51,220 +61,28 @@ _BUSINESS_KEY = re.compile(
 )
 _AGENT_KEY = re.compile(r"^(?:agent|assistant|your)(?: name)?$", re.I)
 _CALLER_KEY = re.compile(
-    r"^(?:the )?(?:(?:caller|customer|client|patient|recipient|contact|first|full|guest|person|lead|member)"
+    r"^(?:the )?(?:(?:caller|customer|client|patient|recipient|contact|first|full|guest|"
+    r"person|lead|member)"
     r"(?:'s)?[_ ]?)?(?:first[_ ]|full[_ ])?name$", re.I)  # fmt: skip
 _NAME_ON_FILE = re.compile(
     r"(?:name on file[^\"“.]*?(?:is|:)\s*[\"“]?|(?:speaking|talking) (?:to|with)\s+|"
-    r"\b(?:caller|customer|client|patient)(?:'s name)? is (?:called )?|\bcalling (?=[A-Z]\w+ (?:to|about)\b)|"
+    r"\b(?:caller|customer|client|patient)(?:'s name)? is (?:called )?|\bcalling (?=[A-Z]\w+ "
+    r"(?:to|about)\b)|"
     r"^Name:\s*)([A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?)", re.M)  # fmt: skip
 _INLINE_PURPOSE = re.compile(
-    r"([.!?])\s+(?=(?:call purpose|(?:purpose of|reason for) (?:this|the|your) call|your task|task|goal|objective)\s*:)",
+    r"([.!?])\s+(?=(?:call purpose|(?:purpose of|reason for) (?:this|the|your) call|your task|"
+    r"task|goal|objective)\s*:)",
     re.I,
 )
 _JUST_CALL = ("call you", "ring you", "phone you", "contact you")
-_E164 = re.compile(r"\+\d{7,15}")
-
-
-@dataclass(frozen=True)
-class Note:
-    """A line about the person from earlier: its date as ISO where it has one, and its words."""
-
-    text: str
-    date: str | None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """ "If …, …": the stems of the condition, whether it is a refusal, and what to do then."""
-
-    condition: str
-    then: str
-
-    @property
-    def stems(self) -> set[str]:
-        """What the condition is about."""
-        return content_stems(self.condition) - content_stems("caller customer asks wants says")
-
-    @property
-    def on_refusal(self) -> bool:
-        """Whether the condition is that the person declines."""
-        return bool(
-            re.search(
-                r"\b(?:no|not|n't|cannot|can't|declines?|refuses?|unable|unavailable|busy)\b|n't\b",
-                self.condition,
-                re.I,
-            )
-        )
-
-
-@dataclass
-class Prompt:
-    """One system prompt, read."""
-
-    text: str
-    who: str = ""
-    agent: str = ""
-    business: str = ""
-    caller: str = ""
-    purpose: list[str] = field(default_factory=list)
-    tasks: list[Task] = field(default_factory=list)
-    asks: list[Slot] = field(default_factory=list)
-    facts: list[str] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
-    loose: list[str] = field(default_factory=list)
-
-    @property
-    def texting(self) -> bool:
-        """Whether the prompt says that this is a conversation by text message."""
-        return bool(
-            re.search(
-                r"channel:\s*(?:sms|text)|\b(?:answering|replying|reply|conversation|chat|talking|writing)"
-                r"\b[^.\n]{0,40}\b(?:by|via|over|through|on)\s+(?:sms|text)|text[- ]message (?:conversation|"
-                r"agent|assistant|thread)|\bsms (?:conversation|agent|assistant|reply|thread)",
-                self.text,
-                re.I,
-            )
-        )
-
-    @property
-    def brief(self) -> bool:
-        """Whether replies should be one sentence."""
-        return bool(
-            re.search(
-                r"response[_ ]length:?\s*(?:brief|short)|\bone (?:short )?sentence", self.text, re.I
-            )
-        )
-
-    @property
-    def language(self) -> str:
-        """The language the prompt is to be spoken in: ``en``, ``fr``, ``es`` or ``de``."""
-        found = re.search(
-            r"(?:speak|reply|respond|answer|talk|language(?: is)?:?|conversation is in|parle\w*|r[ée]pond\w*|habla\w*|"
-            r"respond\w*|sprich|sprechen sie|antworte\w*)\s+(?:only\s+)?(?:in\s+|en\s+|auf\s+)?"
-            r"(french|spanish|german|fran[cç]ais|espa[nñ]ol|deutsch|fr\b|es\b|de\b)", self.text, re.I)  # fmt: skip
-        if found:
-            return {"fr": "fr", "sp": "es", "es": "es", "ge": "de", "de": "de"}[
-                found[1][:2].lower()
-            ]
-        return spoken_language(self.text) if len(self.text) > 40 else "en"
-
-    def teaches(self, tag: str) -> bool:
-        """Whether the prompt mentions an action tag, for instance ``END_CALL``."""
-        return f"[{tag}" in self.text
-
-    def transfer_target(self, wish: str) -> str | None:
-        """Where to put a caller through who said ``wish``; None when the prompt gives nothing."""
-        if not self.teaches("TRANSFER"):
-            return None
-        best: tuple[int, str] | None = None
-        for sentence in sentences(self.text):
-            if not re.search(
-                r"transfer|put (?:them|the caller) through|connect|forward", sentence, re.I
-            ):
-                continue
-            for number in _E164.findall(sentence):
-                score = len(content_stems(sentence) & content_stems(wish))
-                if best is None or score > best[0]:
-                    best = (score, number)
-        if best:
-            return best[1]
-        return "default" if re.search(r"\[TRANSFER:\s*default", self.text) else None
-
-
-_LANGUAGE_WORDS = {
-    "fr": [
-        "le",
-        "la",
-        "les",
-        "des",
-        "une",
-        "est",
-        "vous",
-        "je",
-        "nous",
-        "pour",
-        "avec",
-        "pas",
-        "que",
-        "bonjour",
-        "votre",
-        "au",
-        "du",
-        "et",
-    ],
-    "es": [
-        "el",
-        "los",
-        "las",
-        "una",
-        "es",
-        "usted",
-        "yo",
-        "para",
-        "con",
-        "que",
-        "por",
-        "hola",
-        "su",
-        "del",
-        "y",
-        "se",
-        "no",
-        "gracias",
-    ],
-    "de": [
-        "der",
-        "die",
-        "das",
-        "und",
-        "ist",
-        "sie",
-        "ich",
-        "wir",
-        "mit",
-        "nicht",
-        "ein",
-        "eine",
-        "guten",
-        "für",
-        "zu",
-        "auf",
-        "den",
-        "ihr",
-    ],
-    "en": [
-        "the",
-        "a",
-        "is",
-        "you",
-        "i",
-        "we",
-        "for",
-        "with",
-        "not",
-        "that",
-        "are",
-        "and",
-        "to",
-        "of",
-        "your",
-        "what",
-        "do",
-        "can",
-        "my",
-        "it",
-        "on",
-    ],
-}
-
-
-def spoken_language(text: str) -> str:
-    """The likeliest of en, fr, es, de by the commonest words; ``en`` when in doubt."""
-    said = re.findall(r"\w+", text.lower())
-    scores = {lang: sum(word in words for word in said) for lang, words in _LANGUAGE_WORDS.items()}
-    best = max(scores, key=lambda lang: (scores[lang], lang == "en"))
-    return best if scores[best] > scores["en"] + 1 else "en"
+# "Take bookings: ask for their name …" is a condition with what to do then.
+_TOPIC = re.compile(r"^((?:\w+ ){0,2}\w+):\s+((?:ask|collect|get|take|offer|note)\b.+)$", re.I)
+_OF_THE_CALL = re.compile(
+    r"(?:today|it|the (?:current )?(?:date|time)|the (?:call|line)) is\b", re.I
+)
+_NO_PURPOSE = re.compile(r"\W*(?:nothing|none|no (?:special )?purpose|n/?a)\b", re.I)
+_GIVEN = re.compile(r"\b(?:details|variables|recipient|customer|caller)\b", re.I)
+_NOBODY = re.compile(r"the (?:\w+ )?(?:ai |voice |phone |virtual )*(?:assistant|agent)", re.I)
 
 
 def read_prompt(text: str, *, outbound: bool = False) -> Prompt:
@@ -311,7 +129,8 @@ def _read_line(prompt: Prompt, line: str, section: str) -> None:
         if rest:
             _read_line(prompt, rest, section or "history")
     elif _PURPOSE.search(section):
-        prompt.purpose += sentences(line)
+        if not _NO_PURPOSE.match(line):
+            prompt.purpose += sentences(line)
     elif _NOTES.search(section) or (label and _NOTES.search(label)):
         _read_note(prompt, value if label and _NOTES.search(label) else line)
     elif re.search(r"\bexamples?\b", section, re.I):
@@ -358,8 +177,13 @@ def _read_labelled_fact(prompt: Prompt, label: str, value: str, section: str) ->
         fact = full_stop(first)
     else:
         plural = name.endswith("s") and not name.endswith(("ss", "us", "address"))
-        owner = "Our " if _OUR_KEYS.search(name) else ("The " if "_" in label else "")
+        owner = (
+            "Our "
+            if _OUR_KEYS.search(name)
+            else ("Your " if _GIVEN.search(section) else "The " if "_" in label else "")
+        )
         named = decapitalised(name) if owner else name
+        named = named if owner else capitalised(named)
         fact = full_stop(f"{owner}{named} {'are' if plural else 'is'} {first}")
     prompt.facts.append(fact)
     for sentence in rest:
@@ -370,7 +194,7 @@ def _read_sentence(prompt: Prompt, sentence: str, section: str) -> None:
     if found := _IDENTITY.match(sentence):
         _read_identity(prompt, found[1], sentence)
         return
-    if found := _CONDITION.match(sentence):
+    if found := _CONDITION.match(sentence) or _TOPIC.match(sentence):
         prompt.rules.append(Rule(found[1], found[2].rstrip(".")))
         return
     if (found := _CONDITION_AFTER.match(sentence)) and _imperative(sentence):
@@ -387,7 +211,9 @@ def _read_sentence(prompt: Prompt, sentence: str, section: str) -> None:
             prompt.loose.append(sentence)
     elif _imperative(sentence) or re.match(r"(?:you|your)\b", sentence, re.I):
         if task := task_from(sentence):
-            if not _MANNER.search(section) and sentence.split()[0].lower() not in MANNER:
+            if _MANNER.search(section):
+                return
+            if sentence.split()[0].lower() not in MANNER:
                 prompt.loose.append(sentence)
             for clause in clauses(sentence):
                 one = task_from(clause)
@@ -396,11 +222,10 @@ def _read_sentence(prompt: Prompt, sentence: str, section: str) -> None:
                 prompt.asks += list_slots(sentence.split(":", 1)[1])
         if found := re.match(r"your ((?:\w+ ){1,3}(?:is|are) .+)", sentence, re.I):
             prompt.facts.append(full_stop(f"Our {found[1]}"))
-    elif not _MANNER.search(section) and len(sentence.split()) > 2 and not sentence.endswith(":"):
-        if not re.match(
-            r"(?:today|it|the (?:current )?(?:date|time)|the (?:call|line)) is\b", sentence, re.I
-        ):
-            prompt.facts.append(full_stop(sentence))
+    elif not _MANNER.search(section) and not _OF_THE_CALL.match(sentence):
+        if len(sentence.split()) <= 2 or sentence.endswith(":"):
+            return
+        prompt.facts.append(full_stop(sentence))
 
 
 def _imperative(sentence: str) -> bool:
@@ -410,13 +235,19 @@ def _imperative(sentence: str) -> bool:
 
 def _read_identity(prompt: Prompt, rest: str, sentence: str) -> None:
     calling = re.search(
-        r"^((?:phoning|calling)\b.+|.*?\b((?:calling|phoning)\b.*?\bto .+))$", rest, re.I
+        r"^((?:phoning|calling)\b.*?\bto .+|.*?\b((?:calling|phoning)\b.*?\bto .+))$", rest, re.I
     )
     if calling:
         prompt.purpose.append(f"You are {calling[2] or rest}")
         rest = rest[: calling.start(2)] if calling[2] else ""
+    elif found := re.match(
+        r"(?:calling|phoning)\b.*?\b(?:on behalf of|for|from)\s+(.+?)\W*$", rest, re.I
+    ):
+        prompt.who = prompt.who or f"an automated assistant calling for {found[1]}"
+        return
     rest = re.split(
-        r"[.!?](?:\s|$)|\b(?:who|that|and you|and your|whose|which|speaking|talking|making)\b|\s+-\s+|;",
+        r"[.!?](?:\s|$)|\b(?:who|that|and you|and your|whose|which|speaking|talking|making)\b|"
+        r"\s+-\s+|;",
         rest,
     )[0]
     rest = rest.strip().rstrip(",").removesuffix(" and").strip()
@@ -432,7 +263,8 @@ def _read_identity(prompt: Prompt, rest: str, sentence: str) -> None:
         joined = f" {role}" if re.match(r"(?:of|at|for|from|with)\b", role) else f", {role}"
         prompt.who = prompt.agent + (joined if role else "")
     elif re.match(r"(?:a|an|the|our)\b", rest, re.I):
-        prompt.who = _plain_role(rest)
+        role = _plain_role(rest)
+        prompt.who = "" if _NOBODY.fullmatch(role) else role
     if found := re.search(r"\b(?:of|at|for|from|with)\s+((?:the )?[A-Z].+)$", rest):
         prompt.business = prompt.business or re.split(r",", found[1])[0].strip()
 
@@ -441,7 +273,8 @@ def _plain_role(role: str) -> str:
     """ "a friendly receptionist at …" as the speaker says it: "the receptionist at …"."""
     role = re.sub(
         r"\b(?:very|friendly|helpful|polite|professional|warm|kind|patient|concise|cheerful|calm|"
-        r"courteous|efficient|empathetic|energetic|experienced)\b,?\s*(?:and\s+)?", "", role, flags=re.I)  # fmt: skip
+        r"courteous|efficient|empathetic|energetic|"
+        r"experienced)\b,?\s*(?:and\s+)?", "", role, flags=re.I)  # fmt: skip
     return re.sub(r"^(?:a|an)\s+", "the ", role.strip(), flags=re.I)
 
 

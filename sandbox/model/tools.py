@@ -15,11 +15,13 @@ from sandbox.model.words import content_stems, sentences, topic_stems
 
 _NOT_A_WISH = (moves.OPT_OUT, moves.HUMAN, moves.ROBOT, moves.REPEAT, moves.WRONG_NUMBER)
 _WHOLE_SENTENCE = re.compile(
-    r"\b(?:query|question|reason|message|notes?|summary|request|description|details|topic|subject|issue)\b"
+    r"\b(?:query|question|reason|message|notes?|summary|request|description|details|topic|"
+    r"subject|issue)\b"
 )
 _CODE = re.compile(r"\b(?=[\w-]*\d)[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b")
 _NAME_NOISE = content_stems(
-    "a tool function use when caller customer wants asks get given returns return the list api call name "
+    "a tool function use when caller customer wants asks get given returns return the list "
+    "api call name "
     "phone number id date time string only before after new existing system info information"
 )
 
@@ -64,7 +66,7 @@ def _confirmed(dialogue: Dialogue, heard: str) -> ToolUse | None:
 
 
 def _best(tools: list[dict[str, Any]], dialogue: Dialogue) -> dict[str, Any] | None:
-    """The tool the caller's wish is about: this turn's, or the one whose arguments are being asked."""
+    """The tool that is wished for now, or whose arguments are being asked."""
     pending = dialogue.agent_said[-1:] or [""]
     for tool in tools:
         arguments = _Arguments(tool, dialogue)

@@ -13,11 +13,21 @@ from sandbox.model.words import capitalised, content_stems, full_stop, sentences
 _CALLER = "caller|customer|user|human|client|patient|person|contact|recipient|guest|lead"
 _AGENT = "agent|assistant|ai|bot|model|representative"
 _LINE = re.compile(
-    rf"^\W*(?:\d[\d:.\s-]*\W+)?({_CALLER}|{_AGENT})(?:\s*\([^)]*\))?\**\s*(?:\[[^\]]*\])?\s*[:>-]\s*(.+)$",
+    rf"^\W*(?:\d[\d:.\s-]*\W+)?({_CALLER}|"
+    rf"{_AGENT})(?:\s*\([^)]*\))?\**\s*(?:\[[^\]]*\])?\s*[:>-]\s*(.+)$",
     re.I,
 )
-_GOOD = frozenset(["great", "thanks", "thank", "perfect", "wonderful", "excellent", "happy", "love", "lovely", "good", "glad", "brilliant", "fantastic", "appreciate", "awesome", "pleased", "helpful", "amazing", "nice", "satisfied"])  # fmt: skip
-_BAD = frozenset(["terrible", "awful", "angry", "upset", "frustrated", "frustrating", "annoyed", "annoying", "ridiculous", "unacceptable", "bad", "worst", "disappointed", "disappointing", "useless", "hate", "horrible", "complaint", "complain", "unhappy", "waste", "rude", "problem", "broken", "sick"])  # fmt: skip
+_GOOD = frozenset({
+    "great", "thanks", "thank", "perfect", "wonderful", "excellent", "happy", "love", "lovely",
+    "good", "glad", "brilliant", "fantastic", "appreciate", "awesome", "pleased", "helpful",
+    "amazing", "nice", "satisfied",
+})  # fmt: skip
+_BAD = frozenset({
+    "terrible", "awful", "angry", "upset", "frustrated", "frustrating", "annoyed", "annoying",
+    "ridiculous", "unacceptable", "bad", "worst", "disappointed", "disappointing", "useless",
+    "hate", "horrible", "complaint", "complain", "unhappy", "waste", "rude", "problem",
+    "broken", "sick",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Transcript:
         ]
 
     def mood(self) -> int:
-        """Positive minus negative words of the caller; a refusal of further calls counts against."""
+        """Positive minus negative words of the caller; a refusal of calls counts against."""
         words = re.findall(r"\w+", self.caller.lower())
         negated = len(
             re.findall(r"\bnot (?:happy|good|great|satisfied|helpful)", self.caller, re.I)

@@ -5,57 +5,30 @@ import re
 
 _DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+]  # fmt: skip
 _NUMBERS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen", "twenty",
+]  # fmt: skip
 _NUMBER_WORD = "|".join(_NUMBERS)
+_MONTH, _WEEKDAY = "|".join(_MONTHS), "|".join(_DAYS)
 _DAY = re.compile(
-    r"\b(\d{4}-\d{2}-\d{2}|(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:%(m)s)|"
-    r"(?:%(m)s)\s+(?:the\s+)?\d{1,2}(?:st|nd|rd|th)?\b|(?:(?:next|this|on)\s+)?(?:%(d)s)|"
+    rf"\b(\d{{4}}-\d{{2}}-\d{{2}}|(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{_MONTH})|"
+    rf"(?:{_MONTH})\s+(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)?\b|(?:(?:next|this|on)\s+)?(?:{_WEEKDAY})|"
     r"(?:the\s+)?day after tomorrow|today|tomorrow|tonight|next week|this week|next month|"
-    r"the \d{1,2}(?:st|nd|rd|th))\b" % {"m": "|".join(_MONTHS), "d": "|".join(_DAYS)},
+    r"the \d{1,2}(?:st|nd|rd|th))\b",
     re.I,
 )
 _TIME = re.compile(
     r"\b((?:at\s+|around\s+|about\s+)?(?:\d{1,2}[:.]\d{2}\s*(?:[ap]\.?m\b\.?)?|"
-    r"(?:\d{1,2}|%(n)s)\s*(?:[ap]\.?\s?m\b\.?|o'?clock(?:\s+in the \w+)?)|"
-    r"half past (?:\d{1,2}|%(n)s)|quarter (?:past|to) (?:\d{1,2}|%(n)s)|"
-    r"(?:%(n)s) (?:thirty|fifteen|forty[- ]five))|"
+    rf"(?:\d{{1,2}}|{_NUMBER_WORD})\s*(?:[ap]\.?\s?m\b\.?|o'?clock(?:\s+in the \w+)?)|"
+    rf"half past (?:\d{{1,2}}|{_NUMBER_WORD})|quarter (?:past|to) (?:\d{{1,2}}|{_NUMBER_WORD})|"
+    rf"(?:{_NUMBER_WORD}) (?:thirty|fifteen|forty[- ]five))|"
     r"(?:in the )?(?:early |late |mid )?(?:morning|afternoon|evening)|noon|midday|lunchtime)"
-    r"(?=\W|$)" % {"n": _NUMBER_WORD},
+    r"(?=\W|$)",
     re.I,
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")

@@ -26,7 +26,8 @@ TOPICS: tuple[frozenset[str], ...] = tuple(
         "open opening close closed closing hours o'clock ouvrez ouvrons ouvert ouverture horaires "
         "heures fermez fermons abren abrimos abierto horario horas cierran öffnen geöffnet "
         "öffnungszeiten uhr schließen",
-        "cost costs price prices pay charge charges fee fees expensive rate $ £ € coûte coûtent prix "
+        "cost costs price prices pay charge charges fee fees expensive rate $ £ € coûte "
+        "coûtent prix "
         "cuesta cuestan precio kostet kosten preis",
         "where located location address street road avenue situated find",
         "phone telephone number",

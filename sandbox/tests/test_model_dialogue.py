@@ -13,7 +13,10 @@ from sandbox.model.words import STOPWORDS, stem, tokens
 
 SPEAK_FIRST = "[The call has just been answered. Speak first.]"
 # Grammar, not content: what turning an instruction into speech may add.
-GRAMMAR = "i i'm you your our we i'll am are is do does did have can could tell me whether what how".split()
+GRAMMAR = (
+    "i i'm i'll you your our we am are is do does did have",
+    "can could tell me whether what",
+)
 COURTESIES = " ".join(
     itertools.chain(
         *phrases.ENGLISH.values(), *(table.values() for table in phrases.OTHER.values())
@@ -69,7 +72,8 @@ def assert_nothing_invented(spoken: Spoken) -> None:
         (
             "You are Mia, the assistant of Acme Dental.\n"
             "CALL PURPOSE:\nRemind the caller about their appointment tomorrow.",
-            "Hello, this is Mia, the assistant of Acme Dental. I'm calling to remind you about your "
+            "Hello, this is Mia, the assistant of Acme Dental. I'm calling to remind you "
+            "about your "
             "appointment tomorrow. Does that still work for you?",
         ),
         (
@@ -85,14 +89,17 @@ def assert_nothing_invented(spoken: Spoken) -> None:
         ),
         (
             "You are the AI receptionist of Oak Street Vets.\n"
-            "Purpose of this call: Ask the owner whether they still want the vaccination on Friday.",
-            "Hello, this is the AI receptionist of Oak Street Vets. I'm calling with a quick question. "
+            "Purpose of this call: Ask the owner whether they still want the vaccination on "
+            "Friday.",
+            "Hello, this is the AI receptionist of Oak Street Vets. I'm calling with a quick "
+            "question. "
             "Do you still want the vaccination on Friday?",
         ),
         (
             "Agent name: Pia\nCompany: Nordlys Hotel\n\n"
             "Task: Invite past guests to the winter gala on 12 December.",
-            "Hello, this is Pia from Nordlys Hotel. I'm calling to invite you to the winter gala on "
+            "Hello, this is Pia from Nordlys Hotel. I'm calling to invite you to the winter "
+            "gala on "
             "12 December. Would you like that?",
         ),
         (
@@ -113,9 +120,11 @@ def assert_nothing_invented(spoken: Spoken) -> None:
             "Can you confirm that for me?",
         ),
         (
-            "You are Ivy from Peak Gym. CALL PURPOSE: Follow up with the member about their expired "
+            "You are Ivy from Peak Gym. CALL PURPOSE: Follow up with the member about their "
+            "expired "
             "membership and offer them 20 percent off.",
-            "Hello, this is Ivy from Peak Gym. I'm calling to follow up with you about your expired "
+            "Hello, this is Ivy from Peak Gym. I'm calling to follow up with you about your "
+            "expired "
             "membership and offer you 20 percent off. Would you like that?",
         ),
         (
@@ -127,17 +136,21 @@ def assert_nothing_invented(spoken: Spoken) -> None:
         (
             "# WHO YOU ARE\nYou are Odile, a cheerful volunteer at River Rescue.\n# GOAL\n"
             "Thank the donor for their gift and find out whether they can help at the spring fair.",
-            "Hello, this is Odile, the volunteer at River Rescue. I'm calling to thank you for your "
+            "Hello, this is Odile, the volunteer at River Rescue. I'm calling to thank you "
+            "for your "
             "gift. Can you help at the spring fair?",
         ),
         (
             "You are Karl, the scheduler of Northway Heating.\nObjective: Call Sarah and let her "
             "know that her boiler inspection is moved to Thursday.\nCustomer name: Sarah",
-            "Hi Sarah, this is Karl, the scheduler of Northway Heating. I'm calling to let you know "
-            "that your boiler inspection is moved to Thursday. Do you have any questions about that?",
+            "Hi Sarah, this is Karl, the scheduler of Northway Heating. I'm calling to let "
+            "you know "
+            "that your boiler inspection is moved to Thursday. Do you have any questions "
+            "about that?",
         ),
         (
-            "You are Gus, the agent of Dairy Coop. Reason for this call: find out if the farmer has "
+            "You are Gus, the agent of Dairy Coop. Reason for this call: find out if the "
+            "farmer has "
             "enough feed for the winter.",
             "Hello, this is Gus, the agent of Dairy Coop. I'm calling with a quick question. "
             "Do you have enough feed for the winter?",
@@ -270,7 +283,8 @@ def test_a_phone_menu_is_answered_with_the_key_that_serves_the_purpose():
 
 def test_a_refusal_follows_the_prompts_own_condition():
     prompt = (
-        "You are Mia of Acme Dental. Purpose of this call: Remind the patient about their cleaning. "
+        "You are Mia of Acme Dental. Purpose of this call: Remind the patient about their "
+        "cleaning. "
         "If they cannot come, offer another day."
     )
 

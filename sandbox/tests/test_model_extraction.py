@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sandbox.model.engine import reply_to
 
 VALIDATOR = jsonschema.Draft202012Validator
-CALL = """Agent: Hello, this is Mia of Acme Dental. I'm calling to remind you about your appointment.
+CALL = """Agent: Hello, this is Mia. I'm calling to remind you about your appointment.
 Caller: Oh hi, yes. My name is Sarah Connor. I want to move it to Thursday at 10:30.
 Agent: Do you have insurance with us?
 Caller: No, I don't.

@@ -119,12 +119,13 @@ async def test_a_tool_is_called_with_what_the_caller_said_and_its_result_is_spok
         async with client.messages.stream(**QUIET, messages=ask, tools=[WEATHER]) as stream:
             called = await stream.get_final_message()
         use = called.content[-1]
+        keys = {"type", "id", "name", "input"}
         answered = await client.messages.create(
             **QUIET,
             tools=[WEATHER],
             messages=[
                 *ask,
-                {"role": "assistant", "content": [use.model_dump(include={"type", "id", "name", "input"})]},
+                {"role": "assistant", "content": [use.model_dump(include=keys)]},
                 {"role": "user", "content": [{
                     "type": "tool_result", "tool_use_id": use.id, "content": "Rain until noon.",
                 }]},
