@@ -153,9 +153,10 @@ class Phone:
     async def _understand(self) -> None:
         async for event in self._ear:
             if isinstance(event, Heard) and event.final:
-                self.heard.append(event.text)
+                if event.text:
+                    self.heard.append(event.text)
+                    self._note("person_heard", event.text)
                 self._turn_over = event.ended
-                self._note("person_heard", event.text)
                 self._news.set()
 
     # -- speaking --------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 MOST_ANSWERS = 12
 
 _GOODBYE = re.compile(
-    r"\b(good ?bye|bye( bye)?|take care|talk to you (soon|later|then)"
+    r"\b(good ?bye?|bye( bye)?|take care|talk to you (soon|later|then)"
     r"|see you (then|soon|on|at|tomorrow)"
     r"|have a (\w+ )?(\w+ )?(day|one|evening|afternoon|morning|weekend|night|rest))\b"
 )

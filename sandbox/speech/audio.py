@@ -70,7 +70,8 @@ def _low_pass(cutoff: float) -> Floats:
     half = math.ceil(4 / cutoff)
     t = np.arange(-half, half + 1)
     taps = 2 * cutoff * np.sinc(2 * cutoff * t) * np.blackman(2 * half + 1)
-    return (taps / taps.sum()).astype(np.float32)
+    unity: Floats = (taps / taps.sum()).astype(np.float32)
+    return unity
 
 
 def resample(audio: Floats, source: int, target: int) -> Floats:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -157,8 +158,8 @@ class Heard:
     """Text of the stream between ``start`` and ``end`` seconds.
 
     An interim (``final`` False) is replaced by what comes next; a final stands. ``ended`` says
-    that the silence asked for followed. ``flushed`` marks the answer to ``Ear.flush``, which
-    may be empty.
+    that the silence asked for followed. ``flushed`` marks the answer to ``Ear.flush``. The text
+    is empty only there, and where a long utterance was cut and nothing but its end was left.
     """
 
     text: str
@@ -207,6 +208,7 @@ class Ear:
         self._onset = 0
         self._segment: list[audio.Floats] | None = None
         self._segment_start = 0.0
+        self._continues = False  # the segment goes on where a long one was cut
         self._last_final_end = 0.0
         self._voiced = 0
         self._voice_end = 0.0  # when the last speech window of the stream ended
@@ -214,6 +216,8 @@ class Ear:
         self._next_interim = 0.0
         self._prepared: tuple[int, asyncio.Future[str]] | None = None
         self._utterance_open = False
+        self._interim: asyncio.Future[str] | None = None
+        self._segment_number = 0
         self._unread = 0
         self._last_word_end = 0.0
         self._jobs: asyncio.Queue[_Job | UtteranceEnded | None] = asyncio.Queue()
@@ -263,7 +267,7 @@ class Ear:
         else:
             self._unread += 1
             self._jobs.put_nowait(
-                _Job(None, self._last_final_end, self.now, 0.0, True, True, flushed=True)
+                _Job(None, self._last_final_end, self.now, 0.0, True, True, even_empty=True)
             )
 
     def close(self) -> None:
@@ -331,6 +335,7 @@ class Ear:
         elif length_s >= _LONGEST_S or (length_s >= _LONG_S and self._silent):
             self._end(segment, ended=False)
             self._segment, self._segment_start, self._voiced = [], self.now, 0
+            self._continues = True
         elif self._silent == _PAUSE_WINDOWS and self._voiced >= _LEAST_WINDOWS:
             self._prepare(segment, _PAUSE)
         elif (
@@ -341,7 +346,7 @@ class Ear:
         ):
             # Each interim reads the whole segment again: space them out as it grows.
             self._next_interim = self.now + max(_INTERIM_S, 0.15 * length_s)
-            if self._jobs.empty() and not _workers().behind:
+            if (self._interim is None or self._interim.done()) and not _workers().behind:
                 self._prepare(segment, _INTERIM)
 
     def _prepare(self, segment: list[audio.Floats], urgency: int) -> None:
@@ -350,9 +355,21 @@ class Ear:
         if urgency == _PAUSE:
             self._prepared = (self._voiced, reading)
         if self._interims:
-            self._jobs.put_nowait(
-                _Job(reading, self._segment_start, self.now, self._voice_end, False, False)
-            )
+            self._interim = reading
+            place = (self._segment_start, self.now, self._voice_end)
+            reading.add_done_callback(partial(self._emit_interim, self._segment_number, place))
+
+    def _emit_interim(
+        self, segment: int, place: tuple[float, float, float], reading: "asyncio.Future[str]"
+    ) -> None:
+        """Tell an interim, unless the reading came too late: finals are never held up for one."""
+        start, end, voice_end = place
+        late = segment != self._segment_number or self._unread or self._detector is None
+        if late or reading.cancelled() or reading.exception() or not reading.result():
+            return
+        text = reading.result()
+        words = _spread(text, start, voice_end)
+        self._events.put_nowait(Heard(text, words, start, end, final=False))
 
     def _end(self, segment: list[audio.Floats], *, ended: bool, flushed: bool = False) -> None:
         reading = None
@@ -364,10 +381,20 @@ class Ear:
             self._utterance_open = True
         self._unread += 1
         self._jobs.put_nowait(
-            _Job(reading, self._segment_start, self.now, self._voice_end, True, ended, flushed)
+            _Job(
+                reading,
+                self._segment_start,
+                self.now,
+                self._voice_end,
+                ended=ended,
+                flushed=flushed,
+                even_empty=flushed or self._continues,
+            )
         )
+        self._continues = False
         self._recent.extend(segment[-self._silent :] if self._silent else ())
         self._segment, self._onset, self._prepared = None, 0, None
+        self._segment_number += 1
         self._last_final_end = self.now
 
     # -- from jobs to events: one task, in order ---------------------------------------------
@@ -379,16 +406,16 @@ class Ear:
                     self._events.put_nowait(job)
                 continue
             text = await job.reading if job.reading else ""
-            self._unread -= job.final
+            self._unread -= 1
             if not any(c.isalnum() for c in text):
                 text = ""
-            if not text and not job.flushed:
+            if not text and not job.even_empty:
                 continue
             words = _spread(text, job.start, job.voice_end)
-            if job.final and words:
+            if words:
                 self._last_word_end = words[-1].end
             self._events.put_nowait(
-                Heard(text, words, job.start, job.end, job.final, job.ended, job.flushed)
+                Heard(text, words, job.start, job.end, True, job.ended, job.flushed)
             )
         self._events.put_nowait(None)
 
@@ -399,9 +426,9 @@ class _Job:
     start: float
     end: float
     voice_end: float
-    final: bool
     ended: bool
     flushed: bool = False
+    even_empty: bool = False
 
 
 def _spread(text: str, start: float, end: float) -> tuple[Word, ...]:

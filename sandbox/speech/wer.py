@@ -23,7 +23,7 @@ def _number_in_words(digits: str) -> str:
 def words(text: str) -> list[str]:
     """Return the words of ``text`` as they sound: lower case, no punctuation, numbers in words."""
     text = text.lower().translate(_APOSTROPHES)
-    text = text.replace("good-bye", "goodbye").replace("good bye", "goodbye")
+    text = re.sub(r"\bgood[- ]?bye?\b", "goodbye", text)
     text = re.sub(r"\d+", lambda m: f" {_number_in_words(m[0])} ", text)
     text = re.sub(r"[^a-z' ]+", " ", text).replace(" '", " ").replace("' ", " ")
     return " ".join(_SAME.get(w, w) for w in text.split()).split()

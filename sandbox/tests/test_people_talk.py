@@ -97,10 +97,11 @@ async def test_backchannels_are_said_while_the_agent_speaks_and_end_no_turn() ->
     )
     call = await Call([agent, "Wonderful. Goodbye."], waits_s=2.5).with_(person("+12025550121"))
 
-    sounds = [s for s in call.sentences if s in ("Mm-hmm.", "Right.", "Uh-huh.")]
-    assert len(sounds) >= 2
+    sounds = {"Mm-hmm.", "Right.", "Uh-huh."}
+    assert len([s for s in call.sentences if s in sounds]) >= 2
     assert call.interrupted_after_s is not None
-    assert call.sentences[-2:] == ["Yes, that's fine.", "Thank you. Goodbye."]
+    replies = [s for s in call.sentences if s not in sounds]
+    assert replies == [HELLO, "Yes, that's fine.", "Thank you. Goodbye."]
 
 
 async def test_voicemail_greets_beeps_and_keeps_the_message() -> None:

@@ -280,3 +280,20 @@ async def test_three_people_at_once_each_hear_their_own_words() -> None:
     heard = await asyncio.gather(*(ear(audio) for audio in speech))
 
     assert [wer(a, b) for a, b in zip(said, heard, strict=True)] == [0.0, 0.0, 0.0]
+
+
+async def test_a_long_speech_is_cut_and_still_ends_once() -> None:
+    sentence = "I would like to move my appointment from Monday to Tuesday, because I work late and"
+    speech = await synthesiser.synthesise(
+        f"{sentence} {sentence} {sentence}", voice="aura-2-luna-en"
+    )
+
+    async with service() as server:
+        messages = await transcript(server, speech + SECOND * 2, endpointing=900)
+
+    parts = finals(messages)
+    assert len(speech) / 8000 > 12
+    assert len(parts) > 1
+    assert [p.speech_final for p in parts] == [False] * (len(parts) - 1) + [True]
+    assert wer(f"{sentence} {sentence} {sentence}", " ".join(text(p) for p in parts)) < 0.15
+    assert kinds(messages).count("SpeechStarted") == 1
