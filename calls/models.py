@@ -26,7 +26,14 @@ class CallQuerySet(models.QuerySet["Call"]):
         return (
             self.filter(status=Call.Status.QUEUED, direction=Call.Direction.OUTBOUND)
             .filter(Q(dial_after__isnull=True) | Q(dial_after__lte=now))
+            .filter(Q(dial_before__isnull=True) | Q(dial_before__gt=now))
             .exclude(Exists(DialAttempt.objects.open().filter(call=OuterRef("pk"))))
+        )
+
+    def too_late(self, now: datetime) -> "CallQuerySet":
+        """Calls that waited past the time until which they might be dialled, and ring nowhere."""
+        return self.filter(status=Call.Status.QUEUED, dial_before__lte=now).exclude(
+            Exists(DialAttempt.objects.open().filter(call=OuterRef("pk")))
         )
 
     def occupying(self) -> "CallQuerySet":
@@ -125,6 +132,8 @@ class Call(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     # After an attempt that reached nobody at the carrier; null: at once.
     dial_after = models.DateTimeField(null=True, blank=True)
+    # Not dialled from then on: the person's calling hours are over. null: at any time.
+    dial_before = models.DateTimeField(null=True, blank=True)
     # When the sweep last asked the carrier about it.
     carrier_checked_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)

@@ -15,7 +15,7 @@ from accounts.errors import ApiError, not_found_error
 from accounts.models import Account
 from agents.models import Agent, PhoneNumber
 from calls import nudges
-from calls.models import Call, CallEvent
+from calls.models import Call, CallEvent, DialAttempt
 from calls.signals import call_ended
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def request_call(
         raise not_found_error("agent_not_found", "Agent not found.")
     if not agent.is_active:
         raise not_found_error("agent_not_found", "This agent is not active. Set is_active first.")
-    number = _number_to_call_from(account, agent, from_number)
+    number = number_to_call_from(account, agent, from_number)
     if not (number.carrier_account.sid and number.carrier_account.auth_token):
         raise ApiError(
             "agent_missing_twilio_credentials",
@@ -56,8 +56,11 @@ def request_call(
     return place_call(account, agent=agent, number=number, to_number=to_number, **about)
 
 
-def _number_to_call_from(account: Account, agent: Agent, wanted: str | None) -> PhoneNumber:
-    """Return the number asked for, whoever it is attached to, else the agent's first."""
+def number_to_call_from(account: Account, agent: Agent, wanted: str | None) -> PhoneNumber:
+    """Return the number asked for, whoever it is attached to, else the agent's first.
+
+    Raises ApiError ``from_number_not_found``, ``agent_missing_phone_number``.
+    """
     numbers = (
         PhoneNumber.objects.of(account)
         .filter(outbound_enabled=True)
@@ -97,11 +100,12 @@ def place_call(
     campaign_id: str = "",
     voicemail_message: str | None = None,
     voicemail_action: str = "",
+    dial_before: datetime | None = None,
 ) -> Call:
     """Record an outbound call and have a worker dial it once the row is committed.
 
     The caller has checked that ``agent`` and ``number`` are the account's and may call;
-    ``to_number`` is E.164.
+    ``to_number`` is E.164. A call that could not be dialled until ``dial_before`` is canceled.
     """
     call = Call.objects.create(
         account=account,
@@ -117,6 +121,7 @@ def place_call(
         campaign_id=campaign_id,
         voicemail_message=voicemail_message,
         voicemail_action=voicemail_action,
+        dial_before=dial_before,
     )
     record(call, "queued")
     transaction.on_commit(nudges.dial_next, robust=True)
@@ -253,6 +258,18 @@ def average_latency_ms(call: Call) -> int | None:
     answered."""
     mean = call.turns.aggregate(mean=Avg("latency_ms"))["mean"]
     return None if mean is None else round(mean)
+
+
+@transaction.atomic
+def withdraw(call_pk: int, why: str) -> bool:
+    """Cancel a call that waits to be dialled; False if it is being dialled, or past that.
+
+    A call it withdraws has rung nowhere. ``why`` is for the person who placed it.
+    """
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    if call.status != Call.Status.QUEUED or (DialAttempt.objects.open().filter(call=call).exists()):
+        return False
+    return move_call(call_pk, Call.Status.CANCELED, error_message=why)
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from django.utils import timezone
 from calls import refusals
 from calls.dialling import TIME_LIMIT_MARGIN_S, carrier_account_of
 from calls.models import Call
-from calls.services import end_call, move_call
+from calls.services import end_call, move_call, withdraw
 from carriers import twilio
 from carriers.errors import CarrierError, Refused
 
@@ -98,6 +98,13 @@ def _lease_ends(call: Call) -> datetime:
 def _end_if_over_lease(call: Call, now: datetime) -> None:
     if now > _lease_ends(call):
         end_call(call.pk, Call.Status.FAILED, at=now, error_message=refusals.NO_NEWS)
+
+
+def cancel_too_late(now: datetime | None = None) -> int:
+    """Take back the calls that waited for a line past their hours; return how many it was."""
+    now = now or timezone.now()
+    late = Call.objects.too_late(now).values_list("pk", flat=True)
+    return sum(withdraw(pk, refusals.TOO_LATE) for pk in late)
 
 
 def calls_to_nudge(now: datetime | None = None) -> int:

@@ -18,6 +18,7 @@ def sweep() -> None:
     waiting."""
     dialling.reconcile()
     sweeping.check_stale_calls()
+    sweeping.cancel_too_late()
     for _ in range(sweeping.calls_to_nudge()):
         nudges.dial_next()
 

@@ -5,7 +5,7 @@ import pytest
 from django.utils import timezone
 
 from calls import services, sweeping, tasks
-from calls.factories import CallFactory
+from calls.factories import CallFactory, DialAttemptFactory
 from calls.models import Call
 from calls.tests.twilio_side import call_json, calls_url, form_of
 
@@ -102,6 +102,33 @@ def test_a_carrier_that_never_answers_does_not_keep_a_line_for_ever(
 
     call.refresh_from_db()
     assert call.status == status
+
+
+def test_a_call_that_waited_past_its_hours_is_taken_back_and_rings_nowhere(telco: Any):
+    now = timezone.now()
+    late = CallFactory.create(dial_before=now)
+    in_time = CallFactory.create(dial_before=now + timedelta(seconds=1))
+    ringing = CallFactory.create(dialled=True, dial_before=now)
+
+    assert sweeping.cancel_too_late(now) == 1
+
+    late.refresh_from_db()
+    assert (late.status, late.ended_reason) == ("canceled", "canceled")
+    assert late.error_message.startswith("No line was free")
+    assert list(Call.objects.waiting(now)) == [in_time]
+    ringing.refresh_from_db()
+    assert ringing.status == "initiated"
+    assert not telco.calls
+
+
+def test_a_call_that_is_being_dialled_is_not_withdrawn():
+    call = CallFactory.create()
+    DialAttemptFactory.create(call=call)
+
+    assert services.withdraw(call.pk, "Paused.") is False
+
+    call.refresh_from_db()
+    assert call.status == "queued"
 
 
 def test_the_sweep_wakes_a_worker_for_every_call_that_waits(monkeypatch: pytest.MonkeyPatch):
