@@ -34,7 +34,8 @@ class Leg:
         self.exchange = exchange
         self.call = call
         self.order = order
-        self.line = Line(call.from_ if call.direction == "inbound" else call.to, call.sid)
+        inbound = call.direction == "inbound"
+        self.line = Line(call.from_ if inbound else call.to, call.sid, inbound=inbound)
         self.audio = CallAudio(self.line)
         self.recordings: list[Recording] = []
         self.detection_form: dict[str, str] = {}

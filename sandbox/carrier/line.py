@@ -16,9 +16,11 @@ Answers = Literal["answer", "busy", "no_answer", "failed"]
 class Line:
     """The person's end of a connected call, in real time. µ-law 8 kHz both ways."""
 
-    def __init__(self, number: str, call_sid: str) -> None:
+    def __init__(self, number: str, call_sid: str, *, inbound: bool = False) -> None:
         self.number = number
         self.call_sid = call_sid
+        self.inbound = inbound
+        """The person is the one who called: they wait to be greeted."""
         self.keys_heard = ""
         """Keys the other side pressed so far (``SendDigits``, ``<Play digits>``), also audible."""
         self.down = asyncio.Event()

@@ -31,8 +31,10 @@ class Call:
         stays_s: float = 8.0,
         waits_s: float = 1.2,
         first: bool = False,
+        inbound: bool = False,
     ) -> None:
         self.number, self.call_sid = "+12025550110", f"CA{id(self):032x}"
+        self.inbound = inbound
         self.time = 0.0
         self.from_person = bytearray()
         self.interrupted_after_s: float | None = None

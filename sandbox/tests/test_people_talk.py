@@ -49,6 +49,13 @@ async def test_a_friendly_human_answers_questions_about_their_own_life_and_says_
     assert heard in bytes(call.from_person)  # what was noted as said is what was on the line
 
 
+async def test_who_calls_us_waits_to_be_greeted() -> None:
+    lines = ["Acme Dental, good morning. How can I help you?", "Of course. Goodbye."]
+    call = await Call(lines, first=True, inbound=True).with_(person("+12025550110"))
+
+    assert call.sentences == ["I'd like to make an appointment, please.", "Thank you. Goodbye."]
+
+
 async def test_what_a_demo_tells_a_person_to_say_comes_first_and_word_for_word() -> None:
     say = ("Do you also repair bicycles on Sundays?", "And how much would that be?")
     directory.override("+447386172392", say=say)
