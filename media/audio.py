@@ -47,6 +47,11 @@ class VoiceActivity:
         self.loud = False
         self._run = 0
 
+    @property
+    def quiet_ms(self) -> int:
+        """How long ago the last loud frame was, while the state is still loud."""
+        return self._run * 20 if self.loud else 0
+
     def hear(self, mulaw: bytes) -> bool | None:
         """Take a 20 ms frame; return the new state if it changed."""
         if is_loud(mulaw) == self.loud:

@@ -19,12 +19,14 @@ from calls import live
 from calls.live import LiveCall, LiveEvent
 from media import metrics
 from media.audio import BYTES_PER_MS, VoiceActivity
+from media.beep import BeepDetector
 from media.brain import ModelFailed as BrainFailed
 from media.brain import write_reply
 from media.conversation import Conversation
 from media.events import (
     Action,
     AskModel,
+    Beep,
     CallerGone,
     CancelModel,
     ClauseAudio,
@@ -64,6 +66,7 @@ LOWEST_ENDPOINTING_MS = 100
 HANG_UP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 SEEN_EVERY_S = 15.0
+LONGEST_ENDPOINT_MS = 5_000
 SHORTEST_WAIT_S = 0.005
 
 
@@ -111,6 +114,7 @@ class Session:
         self._started = self._loop.time()
         self._conversation = Conversation(call)
         self._activity = VoiceActivity()
+        self._beeps = BeepDetector()
         self._voice_ended = 0  # ms; when the caller's last loud frame was heard
         self._journal = Journal()
         self._recorder = (
@@ -232,6 +236,8 @@ class Session:
         if self._recorder is not None:
             self._recorder.caller(audio.at_ms, audio.mulaw)
             self._recorder.settle(self.now())
+        if self._conversation.listens_for_beep and self._beeps.feed(audio.mulaw) is not None:
+            self._step(Beep(self.now()))
         changed = self._activity.hear(audio.mulaw)
         if changed is not None:
             t = self.now()
@@ -256,8 +262,11 @@ class Session:
 
     def _end_turn(self, text: str, confidence: float) -> None:
         t = self.now()
-        # A voice that still sounds (or a noise) says nothing about when the words ended.
-        ended = t if self._activity.loud or not self._voice_ended else min(t, self._voice_ended)
+        # By our own ear, not by when the transcriber said so: the caller's wait begins there.
+        loud = self._activity.loud
+        ended = t - self._activity.quiet_ms if loud else self._voice_ended
+        if t - ended > LONGEST_ENDPOINT_MS:  # a voice too soft for our ear
+            ended = t
         self._step(TurnEnded(t, text, ended, confidence))
 
     # --- what the machine wants -------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Plays a conversation to the machine: events in, what it asked for out."""
 
+from typing import Any, cast
+
 from calls.live import LiveCall, SpokenTurn
 from media.conversation import Conversation
 from media.events import (
@@ -27,8 +29,8 @@ from media.factories import LiveCallFactory
 class Play:
     """A conversation and everything it has asked for so far. Times only move forward."""
 
-    def __init__(self, call: LiveCall | None = None, **settings: object) -> None:
-        self.machine = Conversation(call or LiveCallFactory(**settings))
+    def __init__(self, **settings: Any) -> None:
+        self.machine = Conversation(cast("LiveCall", LiveCallFactory(**settings)))
         self.t = 0
         self.actions: list[Action] = []
 

@@ -53,6 +53,17 @@ def test_a_voice_is_known_after_60_ms_and_its_end_after_240():
     assert [activity.hear(QUIET) for _ in range(12)] == [None] * 11 + [False]
 
 
+def test_the_end_of_a_voice_is_dated_before_it_is_certain():
+    activity = VoiceActivity()
+    for _ in range(5):
+        activity.hear(LOUD)
+
+    assert activity.quiet_ms == 0
+    for _ in range(4):
+        activity.hear(QUIET)
+    assert (activity.loud, activity.quiet_ms) == (True, 80)
+
+
 def test_a_click_is_no_voice():
     activity = VoiceActivity()
 

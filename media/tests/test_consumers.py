@@ -3,6 +3,7 @@
 import asyncio
 import wave
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -34,7 +35,7 @@ async def providers(settings, tmp_path) -> AsyncIterator[Providers]:
 
 
 def _make(**fields: object) -> tuple[Call, str, Line]:
-    call = CallFactory(inbound=True, agent__welcome_message="Hello, this is Acme.", **fields)
+    call: Any = CallFactory(inbound=True, agent__welcome_message="Hello, this is Acme.", **fields)
     carrier = call.number.carrier_account
     line = Line(account_sid=carrier.sid, auth_token=carrier.auth_token, call_sid=call.carrier_sid)
     return call, tickets.issue(call), line

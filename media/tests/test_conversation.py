@@ -1,5 +1,7 @@
 """The rules of a conversation, one claim each, without sockets or time."""
 
+from typing import Any
+
 import pytest
 
 from calls.live import SpokenTurn
@@ -27,7 +29,7 @@ OPENING = "Hello, how can I help you today?"
 LONG = "We are open from nine to five on every weekday and from ten to two on Saturdays."
 
 
-def answering(**settings: object) -> Play:
+def answering(**settings: Any) -> Play:
     """A call in which the caller has asked something and the model is about to write."""
     play = Play(inbound=True, speaks_first=False, **settings)
     play.open()
@@ -35,7 +37,7 @@ def answering(**settings: object) -> Play:
     return play
 
 
-def speaking(text: str = LONG, ms: int = 5_000, **settings: object) -> Play:
+def speaking(text: str = LONG, ms: int = 5_000, **settings: Any) -> Play:
     """The same, with the answer playing since t=1200."""
     play = answering(**settings)
     play.at(1_200).model_says(text)
