@@ -1,4 +1,8 @@
-"""The ASGI application of web and media processes, which differ only in the port they have."""
+"""The ASGI application: pages, the API and, in every process but a ``web`` one, media sockets.
+
+``NIXFLEX_ROLE=web`` leaves the live engine out, so that a web process starts in half the time and
+holds none of its memory. Development's ``runserver`` has no role and serves both.
+"""
 
 import os
 
@@ -12,16 +16,24 @@ from nixflex import checks
 
 checks.stop_if_unusable()
 
+from typing import Any
+
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.urls import path
+from django.urls import path, re_path
 
-from media.consumers import TwilioStreamConsumer
 
-application = ProtocolTypeRouter(
-    {
-        "http": django_application,
-        "websocket": URLRouter(
-            [path("media/twilio/", TwilioStreamConsumer.as_asgi())]  # type: ignore[arg-type, list-item]
-        ),
-    }
-)
+async def no_socket(_scope: Any, receive: Any, send: Any) -> None:
+    """Refuse a socket at an address that has none; the peer sees HTTP 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})
+
+
+routes: list[Any] = []
+if os.environ.get("NIXFLEX_ROLE") != "web":
+    from media.consumers import TwilioStreamConsumer
+
+    routes.append(path("media/twilio/", TwilioStreamConsumer.as_asgi()))  # type: ignore[arg-type]
+
+routes.append(re_path("", no_socket))  # type: ignore[arg-type]
+
+application = ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(routes)})

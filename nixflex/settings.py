@@ -77,15 +77,12 @@ DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
 # --- services -------------------------------------------------------------------------------------
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
 EMBEDDED_VALKEY = not env.str("REDIS_URL", default="")
-DATABASES = {
-    "default": {
-        **env.database(
-            embedded.database_url(DATA_DIR) if EMBEDDED_POSTGRES else env.str("DATABASE_URL")
-        ),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-    }
-}
+_database = env.database(
+    embedded.database_url(DATA_DIR) if EMBEDDED_POSTGRES else env.str("DATABASE_URL")
+)
+# Under ASGI each request has a context of its own: only a pool keeps connections open.
+_database.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
+DATABASES = {"default": _database}
 REDIS_URL = embedded.redis_url(DATA_DIR) if EMBEDDED_VALKEY else env.str("REDIS_URL")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -112,6 +109,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180}
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "nixflex.tasks.heartbeat", "schedule": 10.0},
     "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
+    "purge-stored-answers": {"task": "accounts.tasks.purge_stored_answers", "schedule": 600.0},
 }
 
 # --- Django ---------------------------------------------------------------------------------------
