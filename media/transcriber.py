@@ -5,6 +5,7 @@ pending ends it too, and one right after a ``speech_final`` means nothing.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Transcriber:
         self._news = asyncio.Event()
         self._finals: list[str] = []
         self._confidence = 1.0
+        self._sent = 0  # frames
         self._tries = 0  # lost connections in a row
 
     def feed(self, mulaw: bytes) -> None:
@@ -102,33 +104,40 @@ class Transcriber:
         )
 
     async def _listen(self, socket: AsyncV1SocketClient) -> None:
-        sender = asyncio.create_task(self._send(socket))
+        helpers = {
+            asyncio.create_task(self._send(socket)),
+            asyncio.create_task(self._keep_alive(socket)),
+        }
         try:
             async for message in socket:
                 self._tries = 0
                 self._take(message)
         finally:
-            sender.cancel()
-            await asyncio.wait([sender])
+            for task in helpers:
+                task.cancel()
+            await asyncio.wait(helpers)
 
     async def _send(self, socket: AsyncV1SocketClient) -> None:
-        """The only writer of the socket: audio as it comes, a sign of life when none does."""
-        try:
+        """Audio as it comes; frames that came together go together."""
+        with contextlib.suppress(*_LOST):  # the reader sees the same loss, and reports it
             while True:
                 if not self._waiting:
                     self._news.clear()
-                    try:
-                        async with asyncio.timeout(KEEP_ALIVE_S):
-                            await self._news.wait()
-                    except TimeoutError:
-                        await socket.send_keep_alive()
-                        continue
+                    await self._news.wait()
                 frames = list(self._waiting)
                 self._waiting.clear()
                 self._unheard.extend(frames)
+                self._sent += len(frames)
                 await socket.send_media(frames[0] if len(frames) == 1 else b"".join(frames))
-        except _LOST:
-            return  # the reader sees the same loss, and reports it
+
+    async def _keep_alive(self, socket: AsyncV1SocketClient) -> None:
+        """A sign of life when no audio comes; a time-out on each frame would cost more."""
+        with contextlib.suppress(*_LOST):
+            while True:
+                sent = self._sent
+                await asyncio.sleep(KEEP_ALIVE_S)
+                if self._sent == sent:
+                    await socket.send_keep_alive()
 
     def _take(self, message: Any) -> None:
         match getattr(message, "type", None):
