@@ -202,7 +202,9 @@ class Conversation:
         if not text.strip():
             return
         if not self._words:
-            self._words_from = t
+            # The first words come some 300 ms after the voice that speaks them.
+            recent = self._loud and t - self._loud_since <= LOST_END_MS
+            self._words_from = self._loud_since if recent else t
         self._words, self._words_at = text, t
         self._caller_is_there(t)
         self._meet_machine(t, self._answering.hear(t, text, final=False, since=self._words_from))

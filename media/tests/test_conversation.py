@@ -135,6 +135,16 @@ def test_the_end_of_a_turn_stores_it_and_asks_the_model():
     ]
 
 
+def test_a_callers_turn_begins_with_the_voice_and_not_with_the_first_transcript():
+    play = Play(inbound=True, speaks_first=False)
+    play.open()
+    play.at(1_000).feed(Voiced(1_000, True))
+
+    play.at(1_350).hears("When are")
+    play.at(2_400).caller_says("When are you open?", speech_ended=2_000)
+    assert (play.last_turn.started_ms, play.last_turn.ended_ms) == (1_000, 2_000)
+
+
 def test_sentences_are_spoken_while_the_model_still_writes():
     play = answering()
 
