@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from deepgram import AsyncDeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
@@ -22,14 +22,14 @@ SECOND = b"\xff" * 8000
 
 
 @asynccontextmanager
-async def service() -> AsyncIterator[TestServer]:
+async def service() -> AsyncIterator[BaseTestServer]:
     app = web.Application()
     app.add_routes([*listen.routes(), *speak.routes()])
     async with TestServer(app) as server:
         yield server
 
 
-def client(server: TestServer, key: str = "any-key") -> AsyncDeepgramClient:
+def client(server: BaseTestServer, key: str = "any-key") -> AsyncDeepgramClient:
     http = f"http://127.0.0.1:{server.port}"
     ws = f"ws://127.0.0.1:{server.port}"
     env = DeepgramClientEnvironment(base=http, production=ws, agent=ws, agent_rest=http)
@@ -49,7 +49,7 @@ TWILIO = {
 }
 
 
-async def transcript(server: TestServer, audio: bytes, **options: Any) -> list[Any]:
+async def transcript(server: BaseTestServer, audio: bytes, **options: Any) -> list[Any]:
     """Feed ``audio`` in 20 ms frames and return every message until the server closes."""
     async with client(server).listen.v1.connect(**{**TWILIO, **options}) as stt:
         for at in range(0, len(audio), 160):

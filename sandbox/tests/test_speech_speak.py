@@ -9,7 +9,7 @@ import aiohttp
 import numpy as np
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from deepgram import AsyncDeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.speak.v1.types import SpeakV1Text
@@ -25,14 +25,14 @@ MULAW = {"model": "aura-2-thalia-en", "encoding": "mulaw", "sample_rate": 8000}
 
 
 @asynccontextmanager
-async def service() -> AsyncIterator[TestServer]:
+async def service() -> AsyncIterator[BaseTestServer]:
     app = web.Application()
     app.add_routes(speak.routes())
     async with TestServer(app) as server:
         yield server
 
 
-def client(server: TestServer) -> AsyncDeepgramClient:
+def client(server: BaseTestServer) -> AsyncDeepgramClient:
     http = f"http://127.0.0.1:{server.port}"
     ws = f"ws://127.0.0.1:{server.port}"
     env = DeepgramClientEnvironment(base=http, production=ws, agent=ws, agent_rest=http)
