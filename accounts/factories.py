@@ -4,11 +4,12 @@ import secrets
 from typing import Any
 
 from django.test import Client
-from factory.declarations import LazyFunction, Sequence, SubFactory
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory
 from factory.django import DjangoModelFactory, Password
 
 from accounts.keys import create_key
-from accounts.models import Account, ApiKey, CarrierAccount, User
+from accounts.models import Account, ApiKey, CarrierAccount, Suppression, User
+from accounts.suppression import number_hash
 
 
 class UserFactory(DjangoModelFactory[User]):
@@ -56,6 +57,18 @@ class CarrierAccountFactory(DjangoModelFactory[CarrierAccount]):
     account = SubFactory(AccountFactory)
     sid = LazyFunction(lambda: f"AC{secrets.token_hex(16)}")
     auth_token = LazyFunction(lambda: secrets.token_hex(16))
+
+
+class SuppressionFactory(DjangoModelFactory[Suppression]):
+    """An active entry against calls and texts."""
+
+    class Meta:
+        model = Suppression
+
+    account = SubFactory(AccountFactory)
+    phone_number = "+447386172392"
+    number_hash = LazyAttribute(lambda entry: number_hash(entry.account, entry.phone_number))
+    source = Suppression.Source.OPERATOR
 
 
 def api_client(account: Account | None = None) -> Client:

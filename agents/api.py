@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import account_of, key_of
+from accounts.idempotency import idempotent
 from accounts.paging import page_of
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path
@@ -51,6 +52,7 @@ class AgentsView(APIView):
         request=AgentInput,
         responses={201: AgentOutput},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         """Make an agent. Every field has a default; unknown ones are ignored."""
         agent = services.create_agent(
@@ -68,6 +70,7 @@ class AgentView(APIView):
     @extend_schema(
         operation_id="agents_update", tags=["Agents"], request=AgentInput, responses=AgentOutput
     )
+    @idempotent
     def put(self, request: Request, agent_id: str) -> Response:
         """Change the given fields, all or none; the others keep their values."""
         account = account_of(request)
@@ -76,6 +79,7 @@ class AgentView(APIView):
         return Response(AgentOutput(agent).data)
 
     @extend_schema(operation_id="agents_delete", tags=["Agents"], responses=AgentDeleted)
+    @idempotent
     def delete(self, request: Request, agent_id: str) -> Response:
         """Delete an agent for good. Its numbers stop routing until they have another."""
         services.delete_agent(account_of(request), agent_id)
@@ -103,6 +107,7 @@ class PhoneNumbersView(APIView):
         request=NumberImport,
         responses={201: NumberEnvelope},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         """Import a number of a Twilio account; its webhooks are overwritten with ours."""
         own = _valid(NumberImport, request)
@@ -119,6 +124,7 @@ class PhoneNumberView(APIView):
         request=NumberUpdate,
         responses=NumberEnvelope,
     )
+    @idempotent
     def patch(self, request: Request, number: str) -> Response:
         """Change a number's own settings, all or none; null means as the agent has it."""
         account, phone_number = account_of(request), number_in_path(number)
@@ -129,6 +135,7 @@ class PhoneNumberView(APIView):
     @extend_schema(
         operation_id="phone_numbers_delete", tags=["Phone numbers"], responses=NumberDeleted
     )
+    @idempotent
     def delete(self, request: Request, number: str) -> Response:
         """Remove a number from here; it stays in the Twilio account, pointed at nobody."""
         released = numbers.release_number(account_of(request), number_in_path(number))

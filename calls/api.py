@@ -9,6 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import account_of
 from accounts.errors import not_found_error
+from accounts.idempotency import guarded
 from accounts.paging import page_of
 from accounts.parsing import body
 from calls import services
@@ -45,6 +46,7 @@ class OutboundView(APIView):
     @extend_schema(
         operation_id="calls_create", tags=["Calls"], request=NewCall, responses={201: CallPlaced}
     )
+    @guarded
     def post(self, request: Request) -> Response:
         """Have an agent call somebody: within seconds, or as soon as a line is free."""
         return _place(request)
@@ -70,6 +72,7 @@ class CallsView(APIView):
         request=NewCall,
         responses={201: CallPlaced},
     )
+    @guarded
     def post(self, request: Request) -> Response:
         """Same as POST /v1/calls/outbound."""
         return _place(request)

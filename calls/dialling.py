@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.suppression import is_suppressed
 from calls import refusals
 from calls.admission import admit_next
 from calls.models import Call, DialAttempt
@@ -52,10 +53,16 @@ def dial_next() -> int | None:
 
 
 def _send(attempt: DialAttempt) -> None:
-    call = Call.objects.select_related("agent", "number__carrier_account").get(pk=attempt.call_id)
+    call = Call.objects.select_related("account", "agent", "number__carrier_account").get(
+        pk=attempt.call_id
+    )
     account = carrier_account_of(call)
     if account is None or call.agent is None:
         _refuse(attempt.pk, None, refusals.NO_NUMBER)
+        return
+    # Last of all, so that no request starts after somebody's no was written down.
+    if is_suppressed(call.account, call.to_number):
+        _refuse(attempt.pk, None, refusals.UNSUBSCRIBED, ended_as=Call.Status.CANCELED)
         return
     try:
         sid = twilio.dial(
@@ -138,11 +145,13 @@ def accept(attempt_pk: int, sid: str) -> bool:
 
 
 @transaction.atomic
-def _refuse(attempt_pk: int, code: int | None, words: str) -> None:
+def _refuse(
+    attempt_pk: int, code: int | None, words: str, *, ended_as: str = Call.Status.FAILED
+) -> None:
     call, attempt = _locked(attempt_pk)
     if _settle(attempt, DialAttempt.Status.REFUSED, code=code, words=words):
         record(call, "refused", attempt=attempt.number, code=code)
-        move_call(call.pk, Call.Status.FAILED, error_code=code, error_message=words)
+        move_call(call.pk, ended_as, error_code=code, error_message=words)
 
 
 @transaction.atomic

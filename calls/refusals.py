@@ -26,6 +26,7 @@ LOST = (
     "The carrier never said whether it placed the call, and shows no trace of it. Not tried again."
 )
 UNREACHABLE = "The carrier could not be reached, several times. Nobody was called."
+UNSUBSCRIBED = "The person asked not to be called before this call was dialled. Nobody was called."
 NO_NUMBER = "The number to call from was removed before the call was placed. Nobody was called."
 TOO_LATE = "No line was free before the hours in which this person may be called ended."
 NO_TRACE = "The carrier no longer knows this call."

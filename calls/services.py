@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.errors import ApiError, not_found_error
 from accounts.models import Account
+from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
 from calls import nudges
 from calls.models import Call, CallEvent, DialAttempt
@@ -106,7 +107,11 @@ def place_call(
 
     The caller has checked that ``agent`` and ``number`` are the account's and may call;
     ``to_number`` is E.164. A call that could not be dialled until ``dial_before`` is canceled.
+
+    Raises ApiError 403 ``recipient_unsubscribed`` for a person who asked not to be called, and
+    leaves no row.
     """
+    refuse_if_suppressed(account, to_number)
     call = Call.objects.create(
         account=account,
         agent=agent,
