@@ -4,8 +4,11 @@
 Defaults are those of a safe server: without ``.env`` nothing is in debug mode or simulated.
 """
 
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from django.utils.csp import CSP
 
 from accounts.logs import logging_config
 from nixflex import embedded, environment
@@ -49,6 +52,9 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 SANDBOX_SAID = env.bool("SANDBOX", default=None)
 SANDBOX = DEBUG if SANDBOX_SAID is None else SANDBOX_SAID
 SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
+# The simulated Twilio account, shown in the dashboard so that its numbers can be imported.
+SANDBOX_ACCOUNT_SID = env.str("SANDBOX_ACCOUNT_SID", default="AC5a2d0b0c5a2d0b0c5a2d0b0c5a2d0b0c")
+SANDBOX_AUTH_TOKEN = env.str("SANDBOX_AUTH_TOKEN", default="5a2db0c05a2db0c05a2db0c05a2db0c0")
 TWILIO_API_URL = env.str("TWILIO_API_URL", default="") or (
     SANDBOX_URL if SANDBOX else "https://api.twilio.com"
 )
@@ -73,6 +79,15 @@ MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)
 INBOUND_RESERVED_CALLS = env.int("INBOUND_RESERVED_CALLS", default=0)
 # A dial whose outcome the carrier does not show by then has failed; it is never sent again.
 DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
+# Texts: segments a second from one number (a long code's carrier takes one) and one account.
+SMS_PER_NUMBER_PER_SECOND = env.int("SMS_PER_NUMBER_PER_SECOND", default=1)
+SMS_PER_ACCOUNT_PER_SECOND = env.int("SMS_PER_ACCOUNT_PER_SECOND", default=20)
+# Several texts within so many seconds get one answer.
+SMS_ANSWER_AFTER_SECONDS = env.int("SMS_ANSWER_AFTER_SECONDS", default=4)
+# A text that comes after the reply window is a conversation the person begins.
+SMS_ANSWER_AFTER_WINDOW = env.bool("SMS_ANSWER_AFTER_WINDOW", default=False)
+# More automatic answers in one thread look like two machines talking.
+SMS_ANSWERS_PER_HOUR = env.int("SMS_ANSWERS_PER_HOUR", default=12)
 
 # --- services -------------------------------------------------------------------------------------
 EMBEDDED_POSTGRES = not env.str("DATABASE_URL", default="")
@@ -109,12 +124,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180}
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "nixflex.tasks.heartbeat", "schedule": 10.0},
     "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
+    "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 5.0},
+    "send-texts": {"task": "sms.tasks.send", "schedule": 1.0, "options": {"expires": 5}},
+    "sweep-texts": {"task": "sms.tasks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "purge-stored-answers": {"task": "accounts.tasks.purge_stored_answers", "schedule": 600.0},
 }
 
 # --- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
+    # Only where it serves (development's runserver): its Twisted would slow every other start.
+    *(["daphne"] if "runserver" in sys.argv else []),
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -147,6 +166,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "nixflex.csp.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "nixflex.urls"
@@ -166,6 +186,14 @@ TEMPLATES = [
         },
     }
 ]
+# Nothing but our own pages and files; nixflex/csp.py loosens it where a page needs more.
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -204,4 +232,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 LOGGING = logging_config(debug=DEBUG)
-UNFOLD = {"SITE_TITLE": "Nixflex", "SITE_HEADER": "Nixflex", "SITE_SYMBOL": "call"}
+UNFOLD = {
+    "SITE_TITLE": "Nixflex",
+    "SITE_HEADER": "Nixflex",
+    "SITE_SYMBOL": "call",
+    "SITE_URL": None,  # there is no other site
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}nixflex/favicon.svg"}
+    ],
+    "DASHBOARD_CALLBACK": "nixflex.dashboard.front_page",
+    "GLOBAL_CALLBACK": "nixflex.dashboard.on_every_page",
+    "SIDEBAR": {"navigation": "nixflex.dashboard.navigation"},
+}
