@@ -5,11 +5,8 @@ once; what takes time runs in one of the session's few tasks, all of which end w
 """
 
 import asyncio
-import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +15,7 @@ from django.utils import timezone
 from calls import live
 from calls.live import LiveCall, LiveEvent
 from media import metrics
-from media.audio import BYTES_PER_MS, VoiceActivity
+from media.audio import VoiceActivity
 from media.beep import BeepDetector
 from media.brain import ModelFailed as BrainFailed
 from media.brain import write_reply
@@ -54,45 +51,20 @@ from media.events import (
 )
 from media.journal import Journal, in_thread
 from media.recorder import Recorder
+from media.speaker import Speaker
 from media.transcriber import Hearing, Transcriber
 from media.transport import Audio, Incoming, Marked, Pressed, Stopped, Transport
-from media.voice import Voice, VoiceFailed
+from media.voice import Voice
+from media.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-AHEAD_MS = 1_500  # audio at the carrier beyond what is playing: a clear loses at most this
-PIECE = 200 * BYTES_PER_MS  # how much audio one message carries at most
 LOWEST_ENDPOINTING_MS = 100
 HANG_UP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 SEEN_EVERY_S = 15.0
 LONGEST_ENDPOINT_MS = 5_000
 SHORTEST_WAIT_S = 0.005
-
-
-@dataclass(slots=True)
-class _Outgoing:
-    """One thing for the writer: audio of a clause, the end of a clause (its mark), or a clear."""
-
-    clause_id: int = 0
-    audio: bytes = b""
-    clear: bool = False
-
-
-@dataclass(slots=True)
-class _Outbox:
-    """What the writer has yet to send, in order; a clear overtakes and empties it."""
-
-    items: deque[_Outgoing] = field(default_factory=deque)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, item: _Outgoing) -> None:
-        self.items.append(item)
-        self.news.set()
-
-    def clear(self) -> None:
-        self.items.clear()
-        self.put(_Outgoing(clear=True))
 
 
 class Session:
@@ -108,8 +80,6 @@ class Session:
     ) -> None:
         self.call = call
         self.done = asyncio.Event()
-        self._transport = transport
-        self._send = send
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._conversation = Conversation(call)
@@ -138,14 +108,26 @@ class Session:
             ),
         )
         self._voice = Voice(call.voice, call.speaking_rate)
-        self._clauses: asyncio.Queue[Speak] = asyncio.Queue()
-        self._outbox = _Outbox()
-        self._play_end = 0.0  # ms
-        self._audio_is_out = False
+        self._writer = Writer(
+            transport,
+            send,
+            self.now,
+            on_audio=lambda clause_id, ms: self._step(ClauseAudio(self.now(), clause_id, ms)),
+            on_sent=lambda clause_id: self._step(ClauseSent(self.now(), clause_id)),
+            recorder=self._recorder,
+        )
+        self._speaker = Speaker(
+            self._voice,
+            self._writer,
+            hold=self._hold,
+            on_ready=lambda clause_id: self._step(ClauseReady(self.now(), clause_id)),
+            on_failed=lambda clause_id, error: self._step(
+                ClauseFailed(self.now(), clause_id, error)
+            ),
+        )
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_task: asyncio.Task[None] | None = None
-        self._speaker: asyncio.Task[None] | None = None
         self._events: list[LiveEvent] = []
         self._event_number = 0
 
@@ -164,9 +146,9 @@ class Session:
         """Start listening and let the conversation begin."""
         metrics.LIVE_CALLS.inc()
         self._hold(self._transcriber.run())
-        self._hold(self._write())
+        self._hold(self._writer.run())
         self._hold(self._stay_seen())
-        self._speaker = self._hold(self._speak_clauses(None))
+        self._speaker.start()
         self._step(Opened(self.now()))
         if verdict := self.call.extras.get("amd_result"):  # it came before this socket did
             self._step(MachineVerdict(self.now(), str(verdict)))
@@ -302,9 +284,9 @@ class Session:
             case CancelModel():
                 self._cancel_reply()
             case Speak():
-                self._clauses.put_nowait(action)
+                self._speaker.say(action)
             case Clear():
-                self._silence()
+                self._speaker.silence()
             case StoreTurn():
                 if action.turn.latency_ms is not None:
                     metrics.ANSWER_SECONDS.observe(action.turn.latency_ms / 1000)
@@ -388,90 +370,3 @@ class Session:
         """The running reply is at its end: a step of its own must not cancel it."""
         if self._reply_task is asyncio.current_task():
             self._reply_task = None
-
-    # --- the voice --------------------------------------------------------------------------------
-
-    def _silence(self) -> None:
-        """Drop what is to be said, in the voice, here and at the carrier."""
-        while not self._clauses.empty():
-            self._clauses.get_nowait()
-        if self._audio_is_out:
-            self._outbox.clear()
-        else:
-            self._outbox.items.clear()
-        speaker = self._speaker
-        if speaker is not None:
-            speaker.cancel()
-        self._speaker = self._hold(self._speak_clauses(speaker))
-
-    async def _speak_clauses(self, before: "asyncio.Task[None] | None") -> None:
-        """Have each clause said, one after the other; the next is made while this one plays."""
-        if before is not None:
-            await asyncio.wait([before])
-        await self._voice.open()
-        while True:
-            clause = await self._clauses.get()
-            try:
-                async with contextlib.aclosing(self._voice.speak(clause.text)) as chunks:
-                    first = True
-                    async for chunk in chunks:
-                        if first:
-                            self._step(ClauseReady(self.now(), clause.clause_id))
-                            first = False
-                        self._outbox.put(_Outgoing(clause.clause_id, chunk))
-                self._outbox.put(_Outgoing(clause.clause_id))
-            except VoiceFailed as failed:
-                self._step(ClauseFailed(self.now(), clause.clause_id, str(failed)))
-
-    # --- the line ---------------------------------------------------------------------------------
-
-    async def _write(self) -> None:
-        """The line's only writer. Stays at most AHEAD_MS in front of what plays, so that a
-        clear loses little.
-        """
-        outbox = self._outbox
-        while True:
-            if not outbox.items:
-                outbox.news.clear()
-                await outbox.news.wait()
-                continue
-            item = outbox.items.popleft()
-            if item.clear:
-                self._play_end = float(self.now())
-                self._audio_is_out = False
-                if self._recorder is not None:
-                    self._recorder.cut(self.now())
-                await self._send(self._transport.clear())
-            elif item.audio:
-                await self._send_audio(item)
-            else:
-                await self._send(self._transport.mark(str(item.clause_id)))
-                self._step(ClauseSent(self.now(), item.clause_id))
-
-    async def _send_audio(self, item: _Outgoing) -> None:
-        outbox = self._outbox
-        wait_ms = self._play_end - self.now() - AHEAD_MS
-        if wait_ms > 0:
-            # Not yet: back in front of the queue, until time has passed or a clear has come.
-            outbox.items.appendleft(item)
-            outbox.news.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(wait_ms, PIECE / BYTES_PER_MS) / 1000):
-                    await self._cleared_or_waited()
-            return
-        piece, rest = item.audio[:PIECE], item.audio[PIECE:]
-        if rest:
-            outbox.items.appendleft(_Outgoing(item.clause_id, rest))
-        t = self.now()
-        ms = len(piece) / BYTES_PER_MS
-        self._play_end = max(t, self._play_end) + ms
-        self._audio_is_out = True
-        if self._recorder is not None:
-            self._recorder.agent(t, piece)
-        self._step(ClauseAudio(t, item.clause_id, round(ms)))
-        await self._send(self._transport.media(piece))
-
-    async def _cleared_or_waited(self) -> None:
-        while not (self._outbox.items and self._outbox.items[0].clear):
-            self._outbox.news.clear()
-            await self._outbox.news.wait()

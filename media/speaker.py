@@ -1,0 +1,71 @@
+"""Clauses in, audio at the writer: each is made while the one before it plays."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from media.events import Speak
+from media.voice import Voice, VoiceFailed
+from media.writer import Writer
+
+Hold = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class Speaker:
+    """One call's clauses. ``hold`` starts a task that its owner ends with the call.
+
+    ``on_ready(clause_id)`` is told of a clause's first audio, ``on_failed(clause_id, error)`` of a
+    clause that no way of the voice could say, or not to its end.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        writer: Writer,
+        *,
+        hold: Hold,
+        on_ready: Callable[[int], None],
+        on_failed: Callable[[int, str], None],
+    ) -> None:
+        self._voice = voice
+        self._writer = writer
+        self._hold = hold
+        self._on_ready = on_ready
+        self._on_failed = on_failed
+        self._clauses: asyncio.Queue[Speak] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = self._hold(self._run(None))
+
+    def say(self, clause: Speak) -> None:
+        self._clauses.put_nowait(clause)
+
+    def silence(self) -> None:
+        """Drop what is to be said, in the voice, here and at the carrier."""
+        while not self._clauses.empty():
+            self._clauses.get_nowait()
+        self._writer.clear()
+        before = self._task
+        if before is not None:
+            before.cancel()
+        self._task = self._hold(self._run(before))
+
+    async def _run(self, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        await self._voice.open()
+        while True:
+            clause = await self._clauses.get()
+            try:
+                async with contextlib.aclosing(self._voice.speak(clause.text)) as chunks:
+                    first = True
+                    async for chunk in chunks:
+                        if first:
+                            self._on_ready(clause.clause_id)
+                            first = False
+                        self._writer.audio(clause.clause_id, chunk)
+                self._writer.end(clause.clause_id)
+            except VoiceFailed as failed:
+                self._on_failed(clause.clause_id, str(failed))
