@@ -13,6 +13,7 @@ from agents.models import PhoneNumber
 from agents.services import find_agent, require_voicemail_words
 from carriers import twilio
 from carriers.errors import CarrierError, Refused, Unavailable
+from webhooks.outbox import forget_number
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +123,9 @@ def release_number(account: Account, phone_number: str) -> Release:
         cleared = False
     else:
         cleared = True
-    number.delete()
+    with transaction.atomic():
+        forget_number(account, phone_number)
+        number.delete()
     return Release(phone_number, cleared)
 
 

@@ -1,10 +1,20 @@
 from django.urls import path
 
-from agents import api
+from agents import api, integrations_api
 
 urlpatterns = [
     path("agents", api.AgentsView.as_view(), name="agents"),
     path("agents/<str:agent_id>", api.AgentView.as_view(), name="agent"),
     path("phone-numbers", api.PhoneNumbersView.as_view(), name="phone-numbers"),
     path("phone-numbers/<str:number>", api.PhoneNumberView.as_view(), name="phone-number"),
+    *(
+        path(f"integrations/{name}/number/<str:number>", view.as_view(), name=f"number-{name}")
+        for name, view in (
+            ("webhook", integrations_api.WebhookView),
+            ("webhook2", integrations_api.SecondWebhookView),
+            ("slack", integrations_api.SlackView),
+            ("zapier", integrations_api.ZapierView),
+            ("make", integrations_api.MakeView),
+        )
+    ),
 ]

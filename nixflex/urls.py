@@ -17,6 +17,7 @@ urlpatterns = [
     path("v1/openapi.json", SpectacularJSONAPIView.as_view(**OPEN), name="openapi"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi", **OPEN), name="api-docs"),
     path("v1/", include("agents.urls")),
+    path("v1/", include("webhooks.urls")),
     path("v1/", include("calls.urls")),
     re_path(r"^v1(?:/|$)", no_such_endpoint),
     path("twilio/", include("calls.twilio_urls")),

@@ -1,0 +1,131 @@
+"""``/v1/integrations/…/number/{number}``: where a number's calls are told (spec 3.7)."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import account_of
+from accounts.errors import invalid_field
+from accounts.parsing import body
+from accounts.phone_numbers import number_in_path
+from agents.numbers import find_number
+from webhooks import outbox
+from webhooks.api import Url, required_url
+from webhooks.models import Endpoint
+
+SLACK_HOST = "hooks.slack.com"
+
+
+class UrlInput(serializers.Serializer[Any]):
+    url = Url()
+
+
+class _SlotView(APIView):
+    """GET, PUT and DELETE of one slot. ``field`` is the documented name of its URL."""
+
+    kind = Endpoint.Kind.WEBHOOK
+    slot = 1
+    field = "webhook_url"
+
+    def get(self, request: Request, number: str) -> Response:
+        phone_number = self._number(request, number)
+        return Response(self._shown(phone_number, self._endpoint(request, phone_number)))
+
+    def put(self, request: Request, number: str) -> Response:
+        phone_number = self._number(request, number)
+        url = required_url(body(request), "url", self.field, field=self.field)
+        if self.kind == Endpoint.Kind.SLACK and urlsplit(url).hostname != SLACK_HOST:
+            raise invalid_field(
+                self.field, f"must be a Slack webhook: https://{SLACK_HOST}/…", "invalid_url"
+            )
+        had = self._endpoint(request, phone_number)
+        endpoint = outbox.set_slot(
+            account_of(request), phone_number, kind=self.kind, slot=self.slot, url=url
+        )
+        shown = {"ok": True, **self._shown(phone_number, endpoint)}
+        if had is None and self.kind != Endpoint.Kind.SLACK:
+            shown["signing_secret"] = endpoint.secret
+        return Response(shown)
+
+    def delete(self, request: Request, number: str) -> Response:
+        phone_number = self._number(request, number)
+        endpoint = self._endpoint(request, phone_number)
+        if endpoint is not None:
+            endpoint.delete()
+        return Response({"ok": True, "deleted": True, "phone_number": phone_number})
+
+    def _number(self, request: Request, number: str) -> str:
+        return find_number(account_of(request), number_in_path(number)).phone_number
+
+    def _endpoint(self, request: Request, phone_number: str) -> Endpoint | None:
+        return outbox.slot_of(account_of(request), phone_number, kind=self.kind, slot=self.slot)
+
+    def _shown(self, phone_number: str, endpoint: Endpoint | None) -> dict[str, Any]:
+        url = endpoint.url if endpoint else None
+        return {
+            "phone_number": phone_number,
+            self.field: url,
+            "url": url,
+            "is_set": endpoint is not None,
+            "endpoint_id": endpoint.endpoint_id if endpoint else None,
+            "is_enabled": endpoint is not None and endpoint.disabled_at is None,
+        }
+
+
+def _documented(name: str) -> Any:
+    def documented(view: type[_SlotView]) -> type[_SlotView]:
+        answers = {200: OpenApiTypes.OBJECT}
+        for method in ("get", "put", "delete"):
+            extended: type[_SlotView] = extend_schema(
+                methods=[method.upper()],
+                operation_id=f"{name}_{method}",
+                tags=["Integrations"],
+                request=UrlInput if method == "put" else None,
+                responses=answers,
+            )(view)
+            view = extended
+        return view
+
+    return documented
+
+
+@_documented("integrations_webhook")
+class WebhookView(_SlotView):
+    """The first webhook of a number."""
+
+
+@_documented("integrations_webhook2")
+class SecondWebhookView(_SlotView):
+    """The second webhook of a number, told the same as the first."""
+
+    slot = 2
+    field = "webhook_url_2"
+
+
+@_documented("integrations_slack")
+class SlackView(_SlotView):
+    """A Slack channel that gets each call's summary and outcome."""
+
+    kind = Endpoint.Kind.SLACK
+
+
+@_documented("integrations_zapier")
+class ZapierView(_SlotView):
+    """A Zapier hook that gets each finished call."""
+
+    kind = Endpoint.Kind.ZAPIER
+    field = "post_call_url"
+
+
+@_documented("integrations_make")
+class MakeView(_SlotView):
+    """A Make hook that gets each finished call."""
+
+    kind = Endpoint.Kind.MAKE
+    field = "post_call_url"

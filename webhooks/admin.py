@@ -1,0 +1,175 @@
+"""Webhooks in the dashboard: where events go, and every try to bring them there."""
+
+from datetime import timedelta
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.decorators import display
+
+from webhooks import outbox
+from webhooks.models import Attempt, Delivery, Endpoint, Event
+
+_COLOURS = {
+    Delivery.Status.PENDING: "info",
+    Delivery.Status.DELIVERED: "success",
+    Delivery.Status.FAILED: "danger",
+}
+_WEEK = timedelta(days=7)
+_STATES = {"enabled": "success", "failing": "warning", "disabled": "danger"}
+
+
+class _LogAdmin(ModelAdmin):
+    """Rows that the machine writes."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(_LogAdmin):
+    list_display = ("endpoint_id", "state", "owner", "kind", "whose", "failing_since", "account")
+    list_filter = (
+        ("disabled_at", admin.EmptyFieldListFilter),
+        ("failing_since", admin.EmptyFieldListFilter),
+        "owner",
+        "kind",
+        "account",
+    )
+    list_select_related = ("account",)
+    search_fields = ("endpoint_id", "phone_number", "agent_id")
+    exclude = ("secret", "previous_secret")
+    actions = ("enable", "test", "replay_failed")
+
+    @display(description="State", label=_STATES)  # type: ignore[untyped-decorator]
+    def state(self, endpoint: Endpoint) -> str:
+        if endpoint.disabled_at:
+            return "disabled"
+        return "failing" if endpoint.failing_since else "enabled"
+
+    @admin.display(description="Of")
+    def whose(self, endpoint: Endpoint) -> str:
+        slot = f" (slot {endpoint.slot})" if endpoint.slot > 1 else ""
+        return f"{endpoint.phone_number}{slot}" if endpoint.phone_number else endpoint.agent_id
+
+    @admin.action(description="Enable: events are sent again from now on")
+    def enable(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
+        for endpoint in endpoints:
+            outbox.enable(endpoint)
+        self.message_user(request, f"{len(endpoints)} enabled.")
+
+    @admin.action(description="Send webhook.test")
+    def test(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
+        for endpoint in endpoints.select_related("account"):
+            outbox.send_test(endpoint)
+        self.message_user(request, "Sent; the deliveries show what comes of it.")
+
+    @admin.action(description="Send again what failed in the last 7 days, and enable")
+    def replay_failed(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
+        sent = 0
+        for endpoint in endpoints:
+            outbox.enable(endpoint)
+            sent += outbox.replay_since(endpoint, timezone.now() - _WEEK, failed_only=True)
+        self.message_user(request, f"{sent} events are sent again.")
+
+
+@admin.register(Event)
+class EventAdmin(_LogAdmin):
+    list_display = ("event_id", "type", "subject", "created_at", "account")
+    list_filter = ("type", ("created_at", RangeDateTimeFilter), "account")
+    list_filter_submit = True
+    list_select_related = ("account",)
+    search_fields = ("event_id", "subject", "type")
+    search_help_text = "Event id, type, or what it is about (a call's id)"
+    actions = ("replay",)
+
+    @admin.action(description="Send again to everybody it was for, under its id")
+    def replay(self, request: HttpRequest, events: QuerySet[Event]) -> None:
+        sent = sum(outbox.replay(event) for event in events)
+        self.message_user(request, f"{sent} deliveries are made again.")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(_LogAdmin):
+    list_display = (
+        "event",
+        "event_type",
+        "endpoint",
+        "shown_status",
+        "tries",
+        "error",
+        "late_by",
+        "due_at",
+    )
+    list_filter = (
+        "status",
+        "event__type",
+        ("event__created_at", RangeDateTimeFilter),
+        "endpoint__kind",
+    )
+    list_filter_submit = True
+    list_select_related = ("event", "endpoint")
+    search_fields = ("event__event_id", "event__subject", "endpoint__endpoint_id", "error")
+
+    @admin.display(description="Type", ordering="event__type")
+    def event_type(self, delivery: Delivery) -> str:
+        return delivery.event.type
+
+    @display(description="Status", ordering="status", label=_COLOURS)  # type: ignore[untyped-decorator]
+    def shown_status(self, delivery: Delivery) -> tuple[str, str]:
+        return delivery.status, delivery.get_status_display()
+
+    @admin.display(description="Late by")
+    def late_by(self, delivery: Delivery) -> str:
+        if delivery.delivered_at is None:
+            return "–"
+        late = delivery.delivered_at - delivery.event.created_at
+        return str(timedelta(seconds=round(late.total_seconds())))
+
+
+@admin.register(Attempt)
+class AttemptAdmin(_LogAdmin):
+    list_display = ("event_id", "number", "at", "status_code", "error", "duration_ms", "endpoint")
+    list_filter = ("status_code", ("at", RangeDateTimeFilter), "delivery__endpoint__kind")
+    list_filter_submit = True
+    list_select_related = ("delivery__event", "delivery__endpoint")
+    search_fields = (
+        "delivery__event__event_id",
+        "delivery__event__subject",
+        "delivery__endpoint__endpoint_id",
+        "error",
+    )
+    fields = (
+        "delivery",
+        "number",
+        "at",
+        "status_code",
+        "error",
+        "duration_ms",
+        "headers",
+        "body",
+    )
+    readonly_fields = ("body",)
+
+    @admin.display(description="Event")
+    def event_id(self, attempt: Attempt) -> str:
+        return attempt.delivery.event.event_id
+
+    @admin.display(description="Endpoint")
+    def endpoint(self, attempt: Attempt) -> str:
+        return attempt.delivery.endpoint.endpoint_id
+
+    @admin.display(description="Body")
+    def body(self, attempt: Attempt) -> str:
+        return attempt.delivery.event.body or "erased"
