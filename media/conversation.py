@@ -8,7 +8,8 @@ is judged by ``answering.Answering``.
 
 from calls.live import LiveCall, SpokenTurn
 from media.answering import Answering
-from media.courtesies import begins_with, made_of, phrases_for, words_of
+from media.caller import KEYS, Caller
+from media.courtesies import phrases_for, words_of
 from media.events import (
     Action,
     Beep,
@@ -40,12 +41,7 @@ BEAT_MS = 800  # a person who picks up is given this long before the agent speak
 LONGEST_BEAT_MS = 2_500
 HELLO_WORDS = 5  # more than this is no mere hello: it wants an answer of its own
 ASKED_AND_ALMOST_DONE_MS = 1_500  # "yes" into the last words of a question answers it
-LOST_END_MS = 3_000  # words whose end the transcriber never announced
-LONGEST_NOISE_MS = 10_000  # a noise that lasts longer is no voice
-KEYPAD_PAUSE_MS = 3_000
-KEYS = frozenset("0123456789*#ABCD")
 LAST_WORDS_MS = 10_000  # for the goodbye after the longest duration
-UNSURE = 0.4  # below this confidence words are not acted upon
 
 
 class Conversation:
@@ -59,17 +55,9 @@ class Conversation:
         self._actions: list[Action] = []
         self._agent = Speaking(call, self._phrases, self.history, self._do)
         self._answering = Answering(call)
-        # the caller
-        self._words = ""  # of the running turn
-        self._words_at: int | None = None
-        self._words_from = 0
-        self._loud = False
-        self._loud_since = 0
+        self._caller = Caller(call, self._phrases)
         self._quiet_since = 0  # nobody has said anything since
         self._answer_later: TurnEnded | None = None
-        self._unclear = 0  # turns in a row that could not be understood
-        self._digits = ""
-        self._digits_at = 0
         # the opening
         self._opening_at: int | None = None
         self._opening_cap = 0
@@ -145,10 +133,10 @@ class Conversation:
             self._opening_due(),
             self._agent.playout.overdue_at(),
             self._agent.deadline(),
-            self._lost_end_at(),
+            self._caller.lost_end_at(),
             self._silence_at(),
-            self._digits_at + KEYPAD_PAUSE_MS if self._digits else None,
-            self._answering.wake_at(self._loud),
+            self._caller.digits_due(),
+            self._answering.wake_at(self._caller.loud),
         )
         return min(deadline for deadline in deadlines if deadline is not None)
 
@@ -189,9 +177,7 @@ class Conversation:
     # --- the caller -------------------------------------------------------------------------------
 
     def _hear_voice(self, t: int, loud: bool) -> None:
-        if loud and not self._loud:
-            self._loud_since = t
-        self._loud = loud
+        self._caller.hear_voice(t, loud)
         if self._opening_due() is not None:
             # The person is saying hello: wait for its end, but not for ever.
             self._opening_at = self._opening_cap if loud else min(t + BEAT_MS, self._opening_cap)
@@ -201,18 +187,15 @@ class Conversation:
     def _hear_words(self, t: int, text: str) -> None:
         if not text.strip():
             return
-        if not self._words:
-            # The first words come some 300 ms after the voice that speaks them.
-            recent = self._loud and t - self._loud_since <= LOST_END_MS
-            self._words_from = self._loud_since if recent else t
-        self._words, self._words_at = text, t
+        self._caller.hear_words(t, text)
         self._caller_is_there(t)
-        self._meet_machine(t, self._answering.hear(t, text, final=False, since=self._words_from))
+        since = self._caller.words_from
+        self._meet_machine(t, self._answering.hear(t, text, final=False, since=since))
         reply = self._agent.reply
         if self.over or reply is None or reply.hold or not reply.interruptible:
             return
         if self._agent.begun:
-            if self._interrupts(text):
+            if self._caller.means_to_interrupt(text, to_goodbye=bool(reply.ends)):
                 self._interrupt(t)
         elif not self._is_backchannel(text):
             # The caller goes on: what the model is writing answers half a question.
@@ -220,8 +203,7 @@ class Conversation:
 
     def _end_turn(self, event: TurnEnded) -> None:
         t, text = event.t, event.text.strip()
-        since = self._words_from if self._words else self._loud_since
-        self._words, self._words_at = "", None
+        since = self._caller.end_turn()
         if not text:
             return
         self._caller_is_there(t)
@@ -268,11 +250,8 @@ class Conversation:
 
     def _is_unclear(self, event: TurnEnded) -> bool:
         """Whether to ask the caller to repeat; not twice in a row, and never over our own voice."""
-        if event.confidence >= float(self.call.extras.get("stt_confidence") or UNSURE):
-            self._unclear = 0
-            return False
-        self._unclear += 1
-        return self._unclear == 1 and self._agent.reply is None and bool(self.call.fallback_message)
+        unclear = self._caller.is_unclear(event) and self._caller.unclear == 1
+        return unclear and self._agent.reply is None and bool(self.call.fallback_message)
 
     def _answer(self, event: TurnEnded, since: int) -> None:
         self._store_caller(event.text.strip(), since, event.speech_ended)
@@ -291,24 +270,8 @@ class Conversation:
         self._patience = 0
 
     def _is_backchannel(self, text: str) -> bool:
-        entries = self._phrases.backchannels
-        if self._agent.reply is not None and self._agent.reply.ends:
-            entries |= self._phrases.farewells
-        return made_of(text, entries)
-
-    def _interrupts(self, text: str) -> bool:
-        """Whether these first words of the caller are meant to stop the agent.
-
-        ``interruption_sensitivity``: 0 never; below 25 three words, below 75 two, else one;
-        backchannels never, and a word such as "stop" or "no" at once.
-        """
-        sensitivity = self.call.interruption_sensitivity
-        if sensitivity <= 0 or self._is_backchannel(text):
-            return False
-        if begins_with(text, self._phrases.interruptions):
-            return True
-        least = 3 if sensitivity < 25 else 2 if sensitivity < 75 else 1
-        return len(words_of(text)) >= least
+        reply = self._agent.reply
+        return self._caller.is_backchannel(text, to_goodbye=bool(reply and reply.ends))
 
     def _interrupt(self, t: int) -> None:
         if self._agent.reply is not None:
@@ -317,15 +280,6 @@ class Conversation:
         self._agent.cut(t)
         self._quiet_since = t
 
-    def _lost_end_at(self) -> int | None:
-        if self._words_at is None:
-            return None
-        return max(self._words_at + LOST_END_MS, self._noise_until())
-
-    def _noise_until(self) -> int:
-        """A voice may still become words; a noise that goes on and on is none."""
-        return self._loud_since + LONGEST_NOISE_MS if self._loud else 0
-
     def _press(self, t: int, digit: str) -> None:
         if not self.call.dtmf_enabled or digit not in KEYS:
             return
@@ -333,11 +287,10 @@ class Conversation:
         if digit == "#":
             self._enter_digits(t)
         else:
-            self._digits += digit
-            self._digits_at = t
+            self._caller.press(t, digit)
 
     def _enter_digits(self, t: int) -> None:
-        digits, self._digits = self._digits, ""
+        digits = self._caller.take_digits()
         reply = self._agent.reply
         blocked = reply is not None and not reply.interruptible
         if not digits or blocked or self._answering.leaves_message:
@@ -357,7 +310,7 @@ class Conversation:
             return
         self._agent.cut(t)
         self._opening_at = None
-        self._answering.await_greeting(t, loud=self._loud)
+        self._answering.await_greeting(t, loud=self._caller.loud)
 
     def _hear_beep(self, t: int) -> None:
         begin_again = self._answering.hear_beep(t)
@@ -377,13 +330,13 @@ class Conversation:
             self._opening_at = None
             self._agent.release(t)
         self._agent.playout.take_overdue(t)
-        if (due := self._lost_end_at()) is not None and t >= due:
-            self._end_turn(TurnEnded(t, self._words, min(t, self._words_at or t)))
+        if (due := self._caller.lost_end_at()) is not None and t >= due:
+            self._end_turn(self._caller.lost_turn(t))
         if self.over:
             return
-        if self._digits and t >= self._digits_at + KEYPAD_PAUSE_MS:
+        if (due := self._caller.digits_due()) is not None and t >= due:
             self._enter_digits(t)
-        if self._answering.greeting_goes_on(t, self._loud):
+        if self._answering.greeting_goes_on(t, self._caller.loud):
             self._agent.cut(t)
         if self._answering.message_due(t) and self._agent.reply is None:
             self._leave_message(t)
@@ -412,11 +365,12 @@ class Conversation:
 
     def _silence_at(self) -> int | None:
         """Half of the allowed silence before asking, half before leaving."""
-        busy = self._agent.reply is not None or self._words_at is not None or self._digits
+        caller = self._caller
+        busy = self._agent.reply is not None or caller.speaks or caller.enters_digits
         if busy or self._answering.waits:
             return None
         half = max(self.call.silence_hangup_s * 500, 1_000)
-        return max(self._quiet_since + half + self._patience, self._noise_until())
+        return max(self._quiet_since + half + self._patience, caller.noise_until())
 
     def _break_silence(self, t: int) -> None:
         if self._nudged:
