@@ -2,10 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.tests.conftest import _carrier_process, carrier
 from webhooks.tests.receiver import Receiver, running_receiver
-
-__all__ = ["_carrier_process", "carrier"]
 
 
 @pytest.fixture
