@@ -1,12 +1,14 @@
 """Agents and numbers for tests."""
 
 import secrets
+from datetime import timedelta
 
+from django.utils import timezone
 from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
 from accounts.factories import AccountFactory, CarrierAccountFactory
-from agents.models import Agent, PhoneNumber
+from agents.models import Agent, Caller, Note, PhoneNumber
 
 
 class AgentFactory(DjangoModelFactory[Agent]):
@@ -28,3 +30,26 @@ class PhoneNumberFactory(DjangoModelFactory[PhoneNumber]):
     carrier_account = SubFactory(CarrierAccountFactory, account=SelfAttribute("..account"))
     phone_number = Sequence(lambda n: f"+447446{n % 1_000_000:06d}")
     carrier_number_sid = LazyFunction(lambda: f"PN{secrets.token_hex(16)}")
+
+
+class CallerFactory(DjangoModelFactory[Caller]):
+    class Meta:
+        model = Caller
+
+    number = SubFactory(PhoneNumberFactory)
+    caller_number = "+447386172392"
+    name = "Sarah Johnson"
+
+
+class NoteFactory(DjangoModelFactory[Note]):
+    """What a call of yesterday left."""
+
+    class Meta:
+        model = Note
+
+    account = SubFactory(AccountFactory)
+    person = "+447386172392"
+    kind = Note.Kind.CALL
+    source = Sequence(lambda n: f"call_{n:016x}")
+    at = LazyFunction(lambda: timezone.now() - timedelta(days=1))
+    text = "Sarah booked a check-up for Tuesday at 2 pm."

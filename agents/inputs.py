@@ -149,6 +149,7 @@ class AgentInput(serializers.Serializer[Agent]):
     func_end_call = Flag()
     incall_sms_enabled = Flag()
     transfer_type = OneOf(Agent.TransferType.choices)
+    identity_check = OneOf(Agent.IdentityCheck.choices)
     transfer_number = _Transfer(**_nullable())
     transfer_whisper = Text(**_nullable(max_length=2_000))
     func_send_sms = Flag()

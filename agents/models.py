@@ -1,6 +1,7 @@
 """Who speaks, and through which telephone number."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -39,6 +40,15 @@ class Agent(models.Model):
     class TransferType(models.TextChoices):
         COLD = "cold"
         WARM = "warm"
+
+    class IdentityCheck(models.TextChoices):
+        """What a caller must say before private notes are used: a field of ``Caller``."""
+
+        NAME = "name"
+        REFERENCE_ID = "reference_id"
+        EMAIL = "email"
+        PHONE = "phone"
+        LOCATION = "location"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="agents")
@@ -90,6 +100,12 @@ class Agent(models.Model):
     )
     dtmf_enabled = models.BooleanField(null=True, blank=True)
     require_booking_confirmation = models.BooleanField(default=False)
+    identity_check = models.CharField(
+        max_length=16,
+        choices=IdentityCheck,
+        default=IdentityCheck.NAME,
+        help_text="what a caller must say before private notes are used",
+    )
     voicemail_leave_enabled = models.BooleanField(default=False)
     voicemail_message = models.TextField(null=True, blank=True)  # noqa: DJ001
     hangup_on_ivr = models.BooleanField(default=False)
@@ -209,3 +225,97 @@ class PhoneNumber(models.Model):
 
     def __str__(self) -> str:
         return self.phone_number
+
+
+class Caller(models.Model):
+    """What one of our numbers knows of one person (spec 4.6). Never crosses numbers.
+
+    The six settable fields come from the API or from what the person said; ``last_call`` (what
+    they wanted, never what happened) and ``open_item`` only from calls.
+    """
+
+    SETTABLE: ClassVar[dict[str, int]] = {
+        "name": 120,
+        "email": 120,
+        "phone": 40,
+        "location": 120,
+        "reference_id": 64,
+        "preference": 200,
+    }
+    LEARNED_ONLY: ClassVar[tuple[str, ...]] = ("last_call", "open_item")
+    FIELDS: ClassVar[tuple[str, ...]] = (*SETTABLE, *LEARNED_ONLY)
+
+    number = models.ForeignKey(PhoneNumber, on_delete=models.CASCADE, related_name="callers")
+    caller_number = models.CharField(max_length=16, help_text="E.164")
+    name = models.CharField(max_length=120, blank=True)
+    email = models.CharField(max_length=120, blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    location = models.CharField(max_length=120, blank=True)
+    reference_id = models.CharField(max_length=64, blank=True)
+    preference = models.CharField(max_length=200, blank=True)
+    last_call = models.CharField(max_length=400, blank=True)
+    open_item = models.CharField(max_length=400, blank=True)
+    private_fields = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='withheld until the caller has confirmed who they are, as ["email", "open_item"]',
+    )
+    # By field: {"by": "api" | "call" | "dashboard", "at": …, "call_id": …, "turn": 4}.
+    sources = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-updated_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["number", "caller_number"], name="agents_caller_one_per_number"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"caller {self.pk}"
+
+
+class NoteQuerySet(models.QuerySet["Note"]):
+    def about(self, account: Account, person: str) -> "NoteQuerySet":
+        """Notes on a person through any of the account's numbers, newest first."""
+        return self.filter(account=account, person=person).order_by("-at", "-pk")
+
+
+class Note(models.Model):
+    """What one call or text with a person left to be remembered: background, never proof."""
+
+    class Kind(models.TextChoices):
+        CALL = "call"
+        TEXT = "text"
+        OPERATOR = "operator"
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="notes")
+    person = models.CharField(max_length=16, help_text="E.164")
+    our_number = models.CharField(max_length=16, blank=True, help_text="E.164")
+    kind = models.CharField(max_length=8, choices=Kind)
+    # Which call or message it is from, by its public id.
+    source = models.CharField(max_length=64, blank=True)
+    is_outbound = models.BooleanField(default=False, help_text="we called or texted them")
+    at = models.DateTimeField()
+    text = models.TextField()
+    is_private = models.BooleanField(
+        default=False, help_text="withheld until the caller has confirmed who they are"
+    )
+
+    objects = NoteQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "source"],
+                condition=~Q(source=""),
+                name="agents_note_one_per_source",
+            )
+        ]
+        indexes = [models.Index(fields=["account", "person", "-at"], name="agents_note_of_person")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.source or self.pk}"

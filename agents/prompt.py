@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agents import languages, variables
+from agents.history import NOTHING, Memory
 from agents.models import Agent, PhoneNumber
 
 PURPOSE = "## PURPOSE OF THIS CALL"
@@ -71,7 +72,7 @@ class CallFacts:
     started_at: datetime
     purpose: str = ""  # outbound: the call's own prompt; "" = what the agent's instructions say
     variables: Mapping[str, Any] = field(default_factory=dict)
-    history: str = ""  # dated notes about this person, or ""
+    memory: Memory = NOTHING  # what is known of this person
 
     @property
     def is_outbound(self) -> bool:
@@ -96,8 +97,7 @@ def voice_prompt(*, agent: Agent, number: PhoneNumber | None, call: CallFacts) -
         facts.append(_purpose(call, values))
     if call.variables:
         facts.append(_details(call.variables))
-    if call.history:
-        facts.append(call.history)
+    facts += _memory(agent, call)
     return "\n\n".join(part for part in stable if part), "\n\n".join(facts)
 
 
@@ -112,7 +112,7 @@ def call_variables(agent: Agent, call: CallFacts) -> dict[str, Any]:
         direction=call.direction,
         call_id=call.call_id,
         agent_id=agent.agent_id,
-        caller_history=call.history,
+        caller_history=call.memory.history,
     )
     return {**call.variables, **engine}
 
@@ -167,6 +167,14 @@ def _purpose(call: CallFacts, values: Mapping[str, Any]) -> str:
         "Nothing was added for this call: do what your instructions above say."
     )
     return f"{PURPOSE}\n{purpose}"
+
+
+def _memory(agent: Agent, call: CallFacts) -> list[str]:
+    """What is known of the person, at the very end: it bows to all that stands before it."""
+    placed = "{caller_history}" in agent.system_prompt + call.purpose
+    memory = call.memory
+    sections = ("" if placed else memory.history, memory.withheld, memory.context)
+    return [section for section in sections if section]
 
 
 def _details(given: Mapping[str, Any]) -> str:

@@ -1,12 +1,23 @@
 from django.urls import path
 
-from agents import api, integrations_api
+from agents import api, callers_api, integrations_api
 
 urlpatterns = [
     path("agents", api.AgentsView.as_view(), name="agents"),
     path("agents/<str:agent_id>", api.AgentView.as_view(), name="agent"),
     path("phone-numbers", api.PhoneNumbersView.as_view(), name="phone-numbers"),
     path("phone-numbers/<str:number>", api.PhoneNumberView.as_view(), name="phone-number"),
+    # Before the address of one caller, which would take "import" for a number.
+    path(
+        "phone-numbers/<str:number>/callers/import",
+        callers_api.CallersImportView.as_view(),
+        name="callers-import",
+    ),
+    path(
+        "phone-numbers/<str:number>/callers/<str:caller>",
+        callers_api.CallerView.as_view(),
+        name="caller",
+    ),
     *(
         path(f"integrations/{name}/number/<str:number>", view.as_view(), name=f"number-{name}")
         for name, view in (

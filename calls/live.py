@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from agents import variables
 from agents.effective import Effective, effective
+from agents.greeting import by_name
+from agents.history import Memory, memory_of
 from agents.models import Agent
 from agents.prompt import CallFacts, call_variables, voice_prompt
 from calls import services, tickets
@@ -146,9 +148,18 @@ def open_media(token: str, carrier_sid: str, *, signature: str | None = None) ->
         call.refresh_from_db(fields=["status", "answered_at"])
         call.media_generation += 1
         call.media_seen_at = timezone.now()
-        live = _live(call, call.agent)
+        memory = memory_of(call.agent, call.number, call.their_number, before=call.created_at)
+        live = _live(call, call.agent, memory)
         call.system_prompt_used = f"{live.system_stable}\n\n{live.system_call}"
-        call.save(update_fields=["media_generation", "media_seen_at", "system_prompt_used"])
+        call.memory_used = list(memory.record)
+        call.save(
+            update_fields=[
+                "media_generation",
+                "media_seen_at",
+                "system_prompt_used",
+                "memory_used",
+            ]
+        )
         services.record(call, "media opened", generation=call.media_generation)
     return live
 
@@ -158,7 +169,7 @@ def _signed(call: Call, signature: str) -> bool:
     return account is not None and twilio.verify_socket_signature(account.token, signature)
 
 
-def _live(call: Call, agent: Agent) -> LiveCall:
+def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
     number, holds = call.number, effective(agent, call.number)
     outbound = call.direction == Call.Direction.OUTBOUND
     facts = CallFacts(
@@ -169,12 +180,14 @@ def _live(call: Call, agent: Agent) -> LiveCall:
         started_at=call.answered_at or timezone.now(),
         purpose=call.prompt,
         variables=call.variables,
+        memory=memory,
     )
     # A call's own prompt takes the place of the number's (spec 6.3).
     stable, of_call = voice_prompt(
         agent=agent, number=None if outbound and call.prompt else number, call=facts
     )
     values = call_variables(agent, facts)
+    welcome = variables.substitute(agent.welcome_message, values)
     action, message = _voicemail(call, holds)
     return LiveCall(
         pk=call.pk,
@@ -195,7 +208,7 @@ def _live(call: Call, agent: Agent) -> LiveCall:
         # Outbound, the model opens: who it is and why it calls (spec 6.3).
         opening=""
         if outbound or agent.dynamic_greeting
-        else variables.substitute(agent.welcome_message, values),
+        else by_name(welcome, memory.name if agent.greet_by_name else ""),
         speaks_first=agent.ai_speaks_first,
         fallback_message=agent.fallback_message,
         interruption_sensitivity=agent.interruption_sensitivity,

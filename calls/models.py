@@ -145,6 +145,8 @@ class Call(models.Model):
     media_generation = models.PositiveIntegerField(default=0)
     media_seen_at = models.DateTimeField(null=True, blank=True)
     system_prompt_used = models.TextField(blank=True)
+    # What the agent was told of the person: notes and fields by source, held back or not.
+    memory_used = models.JSONField(default=list, blank=True)
 
     # what it left
     call_summary = models.TextField(blank=True)

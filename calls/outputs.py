@@ -113,6 +113,7 @@ class CallOutput(serializers.ModelSerializer[Call]):
             "started_at",
             "duration_seconds",
             "system_prompt_used",
+            "memory_used",
         )
 
     def to_representation(self, call: Call) -> dict[str, Any]:

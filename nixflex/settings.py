@@ -72,6 +72,8 @@ LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
 OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 
 # --- limits ---------------------------------------------------------------------------------------
+# How much of a prompt the notes on earlier calls and texts may take.
+HISTORY_TOKENS = env.int("HISTORY_TOKENS", default=800)
 RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
 API_RATE_LIMIT_PER_MINUTE = env.int("API_RATE_LIMIT_PER_MINUTE", default=300)
 MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)

@@ -6,6 +6,7 @@ import pytest
 from agents import languages, voices
 from agents.effective import effective, keyterms
 from agents.factories import AgentFactory, PhoneNumberFactory
+from agents.history import Memory
 from agents.models import Agent, PhoneNumber
 from agents.prompt import PURPOSE, CallFacts, voice_prompt
 from agents.variables import substitute
@@ -80,7 +81,7 @@ def test_a_placeholder_with_a_value_is_replaced_once(text: str, filled: str):
 )
 def test_the_engines_variables_are_in_the_agents_time_and_win(name: str, value: str):
     agent = agent_of(system_prompt=f"<{{{{{name}}}}}>")
-    call = facts(history="Name: John.", variables={name: "forged"})
+    call = facts(memory=Memory(history="Name: John."), variables={name: "forged"})
 
     stable, _ = voice_prompt(agent=agent, number=None, call=call)
 
@@ -106,7 +107,7 @@ def test_the_stable_prefix_is_the_same_for_the_next_call():
         started_at=datetime(2026, 6, 1, tzinfo=UTC),
         purpose="Ask about Friday.",
         variables={"name": "Bo"},
-        history="Name: Bo.",
+        memory=Memory(history="Name: Bo."),
     )
 
     first, first_call = voice_prompt(agent=agent, number=number, call=facts())
