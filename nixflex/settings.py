@@ -75,10 +75,16 @@ OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 # How much of a prompt the notes on earlier calls and texts may take.
 HISTORY_TOKENS = env.int("HISTORY_TOKENS", default=800)
 RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
+# Bytes of a JSON body: a campaign of 10,000 people with a dozen variables each.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 API_RATE_LIMIT_PER_MINUTE = env.int("API_RATE_LIMIT_PER_MINUTE", default=300)
 MAX_CONCURRENT_CALLS = env.int("MAX_CONCURRENT_CALLS", default=10)
 # Lines that outbound calls leave free for people who call us.
 INBOUND_RESERVED_CALLS = env.int("INBOUND_RESERVED_CALLS", default=0)
+# How many calls a second the carrier starts for an account: campaigns keep this pace.
+CARRIER_CALLS_PER_SECOND = env.float("CARRIER_CALLS_PER_SECOND", default=1.0)
+# What a connected minute costs, in micro-dollars: campaigns count and cap what they spend by it.
+CALL_PRICE_MICROS_PER_MINUTE = env.int("CALL_PRICE_MICROS_PER_MINUTE", default=80_000)
 # A dial whose outcome the carrier does not show by then has failed; it is never sent again.
 DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
 # Texts: segments a second from one number (a long code's carrier takes one) and one account.
@@ -126,6 +132,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180}
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "nixflex.tasks.heartbeat", "schedule": 10.0},
     "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
+    "dispatch-campaigns": {
+        "task": "campaigns.tasks.dispatch",
+        "schedule": 1.0,
+        "options": {"expires": 5},  # a worker that was away has no use for old ones
+    },
+    "sweep-campaigns": {"task": "campaigns.tasks.sweep", "schedule": 15.0},
     "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 5.0},
     "send-texts": {"task": "sms.tasks.send", "schedule": 1.0, "options": {"expires": 5}},
     "sweep-texts": {"task": "sms.tasks.sweep", "schedule": 5.0, "options": {"expires": 15}},

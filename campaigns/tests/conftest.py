@@ -1,0 +1,23 @@
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was enqueued, by name: nothing runs by itself here."""
+    names: list[str] = []
+
+    def send_task(name: str, *_: Any, **__: Any) -> None:
+        names.append(name)
+
+    monkeypatch.setattr("celery.current_app.send_task", send_task)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _roomy(settings: Any) -> None:
+    """Lines and pace that limit nothing unless a test says so."""
+    settings.MAX_CONCURRENT_CALLS = 1000
+    settings.INBOUND_RESERVED_CALLS = 0
+    settings.CARRIER_CALLS_PER_SECOND = 1000.0
