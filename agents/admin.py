@@ -3,17 +3,64 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import Count, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from rest_framework import serializers
 from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from accounts.errors import ApiError
-from agents.inputs import AgentInput, NumberSettings
+from agents.inputs import AgentInput, NumberImport, NumberSettings
 from agents.models import Agent, PhoneNumber
-from agents.numbers import release_number
+from agents.numbers import import_number, release_number
+
+
+def beside_its_field(error: ApiError, form: forms.BaseForm) -> forms.ValidationError:
+    """Return the API's refusal as a form shows it: at the field it is about, else on top."""
+    field = str(error.details.get("field", "")).partition(".")[0]
+    return forms.ValidationError(
+        {field if field in form.fields else NON_FIELD_ERRORS: error.message}
+    )
+
+
+class DoingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form whose object a service makes, with the service's refusals shown as the form's own.
+
+    ``do`` returns the object or raises ApiError. The service is the last check, so it runs as one;
+    it leaves nothing behind when it refuses.
+    """
+
+    def do(self, cleaned: dict[str, Any]) -> Model:
+        raise NotImplementedError
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            try:
+                self.instance = self.do(cleaned)
+            except ApiError as error:
+                raise beside_its_field(error, self) from error
+        return cleaned
+
+    def _post_clean(self) -> None:
+        """Leave the object as the service made it."""
+
+    def save(self, commit: bool = True) -> Any:
+        return self.instance
+
+    def _save_m2m(self) -> None:
+        """Nothing: the service made the object whole."""
+
+    save_m2m = _save_m2m
 
 
 class _CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -27,10 +74,7 @@ class _CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             checked.is_valid(raise_exception=True)
         except ApiError as error:
-            field = str(error.details.get("field", "")).partition(".")[0]
-            raise forms.ValidationError(
-                {field if field in self.fields else NON_FIELD_ERRORS: error.message}
-            ) from error
+            raise beside_its_field(error, self) from error
         return {**cleaned, **checked.validated_data}
 
     def _as_sent(self, cleaned: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +110,51 @@ class PhoneNumberForm(_CheckedForm):
         return cleaned
 
 
+class NumberImportForm(DoingForm):
+    """What ``POST /v1/phone-numbers`` takes, for people."""
+
+    phone_number = forms.CharField(
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "+447446466847"}),
+        help_text="In E.164: a plus, the country code, the number.",
+    )
+    agent = forms.ModelChoiceField(
+        Agent.objects.select_related("account"),
+        widget=UnfoldAdminSelectWidget,
+        help_text="Who answers calls to it, and calls from it.",
+    )
+    twilio_sid = forms.CharField(
+        label="Twilio account SID",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "AC…", "autocomplete": "off"}),
+    )
+    twilio_token = forms.CharField(
+        label="Twilio auth token",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="Stored encrypted, never shown again.",
+    )
+
+    class Meta:
+        model = PhoneNumber
+        fields = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if settings.SANDBOX:
+            self.fields["phone_number"].initial = "+12025550100"
+            self.fields["twilio_sid"].initial = settings.SANDBOX_ACCOUNT_SID
+            self.fields[
+                "twilio_token"
+            ].help_text = f"The simulated account's: {settings.SANDBOX_AUTH_TOKEN}"
+
+    def do(self, cleaned: dict[str, Any]) -> Model:
+        agent: Agent = cleaned["agent"]
+        checked = NumberImport(data={**cleaned, "agent_id": agent.agent_id})
+        checked.is_valid(raise_exception=True)
+        own = checked.validated_data
+        return import_number(
+            agent.account, sid=own.pop("twilio_sid"), token=own.pop("twilio_token"), **own
+        )
+
+
 @admin.register(Agent)
 class AgentAdmin(ModelAdmin):
     form = AgentForm
@@ -75,6 +164,7 @@ class AgentAdmin(ModelAdmin):
     list_select_related = ("account",)
     autocomplete_fields = ("account",)
     readonly_fields = ("agent_id", "api_key", "created_at", "updated_at")
+    actions_detail = ("call_somebody",)
     fieldsets = (
         (None, {"fields": ("name", "agent_id", "account", "is_active", "api_key")}),
         (
@@ -166,10 +256,14 @@ class AgentAdmin(ModelAdmin):
     def numbers(self, agent: Any) -> int:
         return int(agent.number_count)
 
+    @action(description="Call somebody", icon="call")  # type: ignore[untyped-decorator]
+    def call_somebody(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
+        return HttpResponseRedirect(f"{reverse('admin:calls_call_add')}?agent={object_id}")
+
 
 @admin.register(PhoneNumber)
 class PhoneNumberAdmin(ModelAdmin):
-    """Numbers come by import over the API, which asks the carrier; deleting tells it too."""
+    """Adding imports a number, as the API does: the carrier is asked; deleting tells it too."""
 
     form = PhoneNumberForm
     list_display = ("phone_number", "agent", "account", "inbound_enabled", "outbound_enabled")
@@ -219,8 +313,24 @@ class PhoneNumberAdmin(ModelAdmin):
         ("Carrier", {"fields": ("carrier_account", "carrier_number_sid", "created_at")}),
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = NumberImportForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ((None, {"fields": tuple(NumberImportForm.base_fields)}),)
+        return super().get_fieldsets(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else super().get_readonly_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         self._release(request, obj)

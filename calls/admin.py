@@ -1,17 +1,31 @@
-"""Calls in the dashboard: to read, not to change; only the machine writes them."""
+"""Calls in the dashboard: to place and to read, not to change; only the machine writes them."""
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.core.cache import cache
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
+from accounts.errors import ApiError
+from agents.admin import DoingForm
+from agents.models import Agent, PhoneNumber
+from calls import services
+from calls.inputs import NewCall
 from calls.models import Call, CallEvent, DialAttempt, MediaTicket, Turn
 
 _STATUS_COLOURS = {
@@ -53,6 +67,66 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class CallForm(DoingForm):
+    """What ``POST /v1/calls/outbound`` takes, for people. Sent twice, it calls once."""
+
+    SENT_S = 24 * 3600
+
+    agent = forms.ModelChoiceField(
+        Agent.objects.filter(is_active=True), widget=UnfoldAdminSelectWidget
+    )
+    to_number = forms.CharField(
+        label="Number to call",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "+12025550110"}),
+        help_text="In E.164: a plus, the country code, the number.",
+    )
+    from_number = forms.ModelChoiceField(
+        PhoneNumber.objects.filter(outbound_enabled=True),
+        required=False,
+        label="Call from",
+        empty_label="the agent's own number",
+        widget=UnfoldAdminSelectWidget,
+    )
+    prompt = forms.CharField(
+        required=False,
+        label="Purpose of this call",
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 4, "placeholder": "Remind the caller about their appointment tomorrow."}
+        ),
+        help_text="Added to what the agent knows. Empty: the agent's own instructions alone.",
+    )
+    form_id = forms.CharField(widget=forms.HiddenInput, initial=secrets.token_hex)
+
+    class Meta:
+        model = Call
+        fields = ()
+
+    def do(self, cleaned: dict[str, Any]) -> Model:
+        agent: Agent = cleaned["agent"]
+        number: PhoneNumber | None = cleaned["from_number"]
+        checked = NewCall(
+            data={
+                "agent_id": agent.agent_id,
+                "to_number": cleaned["to_number"],
+                "from_number": number.phone_number if number else None,
+                "prompt": cleaned["prompt"],
+            }
+        )
+        checked.is_valid(raise_exception=True)
+        sent = f"call-form:{cleaned['form_id']}"
+        if not cache.add(sent, 1, self.SENT_S):
+            raise ApiError(
+                "duplicate",
+                "This form was sent already and its call is in the list of calls. Open a new form "
+                "to call again.",
+            )
+        try:
+            return services.request_call(agent.account, **checked.validated_data)
+        except ApiError:
+            cache.delete(sent)
+            raise
 
 
 @admin.register(Call)
@@ -121,6 +195,39 @@ class CallAdmin(ReadOnlyAdmin):
         ),
     )
     readonly_fields = ("overview", "conversation", "timeline")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(ModelAdmin.has_add_permission(self, request))
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        extra = {"title": "Call somebody", "show_save_and_add_another": False}
+        kwargs["extra_context"] = extra | {"show_save_and_continue": False}
+        page: HttpResponse = super().add_view(request, *args, **kwargs)
+        return page
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = CallForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ((None, {"fields": tuple(CallForm.base_fields)}),)
+        return super().get_fieldsets(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else super().get_readonly_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Nothing to do: the form's service placed the call."""
+
+    def response_add(
+        self, request: HttpRequest, obj: Call, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        self.message_user(request, f"{obj.call_id} is being placed. Reload to follow it.")
+        return HttpResponseRedirect(reverse("admin:calls_call_change", args=[obj.pk]))
 
     @display(description="Status", ordering="status", label=_STATUS_COLOURS)  # type: ignore[untyped-decorator]
     def shown_status(self, call: Call) -> tuple[str, str]:

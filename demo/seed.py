@@ -1,13 +1,7 @@
-"""What a newcomer finds on the first visit: a login, an API key, and an agent to be."""
-
-import secrets
-from dataclasses import dataclass
-from pathlib import Path
-
-from django.conf import settings
+"""What a newcomer finds on the first visit: an API key, and an agent to be."""
 
 from accounts.keys import create_key, default_account
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey
 
 OUR_NUMBER = "+447446466847"
 SOMEBODY = "+447386172392"
@@ -27,31 +21,6 @@ AGENT = {
 }
 PURPOSE = "Remind the caller about their appointment tomorrow at 2 pm."
 KEY_NAME = "Demo"
-
-
-@dataclass(frozen=True)
-class Login:
-    username: str
-    password: str
-
-
-def operator_login() -> Login:
-    """The development dashboard's login, made once and the same ever after.
-
-    The password is random and lies in the data folder, readable by its owner only.
-    """
-    kept: Path = settings.DATA_DIR / "operator-password"
-    if not kept.exists():
-        kept.touch(mode=0o600)
-        kept.write_text(secrets.token_urlsafe(9))
-    login = Login("operator", kept.read_text())
-    user, _ = User.objects.get_or_create(
-        username=login.username, defaults={"is_staff": True, "is_superuser": True}
-    )
-    if not user.check_password(login.password):
-        user.set_password(login.password)
-        user.save(update_fields=["password"])
-    return login
 
 
 def api_key() -> str:

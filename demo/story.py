@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 
+from accounts.operators import operator_login
 from calls.models import Call
 from demo import seed
 from demo.call import Follower, SandboxView
@@ -107,7 +108,7 @@ def summarise(console: Console, call: Call, follower: Follower) -> None:
 
 def invite(console: Console, key: str) -> None:
     """What a newcomer can do next."""
-    login = seed.operator_login()
+    login = operator_login()
     curl = [
         "curl", f"{settings.PUBLIC_URL}/v1/calls/outbound",
         "-H", f"Authorization: Bearer {key}",

@@ -22,7 +22,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when database, broker and beat work, else 503, with a word on each part."""
-    parts = {name: _word_on(check) for name, check in PARTS.items()}
+    parts = {name: word_on(check) for name, check in PARTS.items()}
     ready = all(word == "ok" for word in parts.values())
     return JsonResponse(
         {"status": "ok" if ready else "unavailable", **parts}, status=200 if ready else 503
@@ -41,16 +41,17 @@ def _broker() -> str:
     return "ok"
 
 
-def _beat() -> str:
+def beat() -> str:
     if cache.get(HEARTBEAT_KEY) is None:
         return "no heartbeat: are beat and a worker running?"
     return "ok"
 
 
-PARTS: dict[str, Callable[[], str]] = {"database": _database, "broker": _broker, "beat": _beat}
+PARTS: dict[str, Callable[[], str]] = {"database": _database, "broker": _broker, "beat": beat}
 
 
-def _word_on(check: Callable[[], str]) -> str:
+def word_on(check: Callable[[], str]) -> str:
+    """Return ``ok`` or, in a few words, what is wrong."""
     try:
         return check()
     except Exception as error:

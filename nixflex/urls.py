@@ -2,7 +2,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from accounts.errors import no_such_endpoint
 from nixflex import health
@@ -13,9 +14,16 @@ OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("v1/openapi.json", SpectacularJSONAPIView.as_view(**OPEN), name="openapi"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="openapi", **OPEN), name="api-docs"),
+    path("api/docs", RedirectView.as_view(pattern_name="api-docs")),
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="openapi", **OPEN),
+        name="api-docs",
+    ),
     path("v1/", include("agents.urls")),
     path("v1/", include("webhooks.urls")),
     path("v1/", include("calls.urls")),

@@ -88,10 +88,9 @@ def test_a_calls_page_reads_as_a_conversation(staff: Client):
     assert "<code>clause=3</code>" in html
 
 
-def test_a_call_cannot_be_changed_added_or_deleted_here(staff: Client):
+def test_a_call_cannot_be_changed_or_deleted_here(staff: Client):
     call = CallFactory.create(live=True)
 
-    assert staff.get(reverse("admin:calls_call_add")).status_code == 403
     assert staff.post(reverse("admin:calls_call_delete", args=[call.pk])).status_code == 403
     url = reverse("admin:calls_call_change", args=[call.pk])
     assert staff.post(url, {"status": "failed"}).status_code == 403

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from accounts.operators import operator_login
 from demo import seed, story
 from demo.console import Console
 from nixflex import embedded
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         try:
             with console.step("database up to date"):
                 call_command("migrate", interactive=False, verbosity=0)
-                seed.operator_login()
+                operator_login()
                 key = seed.api_key()
             with console.step("web, media, worker, beat, sandbox with its speech models"):
                 supervisor.start()

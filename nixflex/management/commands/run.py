@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from accounts.operators import operator_login
 from nixflex import embedded
 from nixflex.supervisor import StartError, Supervisor, processes
 
@@ -53,6 +54,9 @@ class Command(BaseCommand):
 
     def _greet(self, write: Any) -> None:
         write("nixflex", f"ready: {settings.PUBLIC_URL}/admin/   (Ctrl-C stops everything)")
+        if settings.DEBUG:  # servers have users of their own: manage.py createsuperuser
+            login = operator_login()
+            write("nixflex", f"dashboard login: {login.username} / {login.password}")
         if settings.SANDBOX:
             write("nixflex", "SANDBOX: calls are simulated, no telephone rings")
         else:
