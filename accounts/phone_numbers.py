@@ -50,6 +50,11 @@ def parse_e164(value: Any, field: str = "phone_number") -> str:
     return value
 
 
+def is_e164(text: str) -> bool:
+    """Return whether ``text`` has the form of E.164; callers who withhold theirs have none."""
+    return _E164.fullmatch(text) is not None
+
+
 def number_in_path(text: str) -> str:
     """Return the number of a URL path, also where a client turned its plus into a space."""
     return f"+{text[1:]}" if text.startswith(" ") else text

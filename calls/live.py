@@ -15,6 +15,9 @@ from typing import Any
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
+from accounts.models import Suppression
+from accounts.phone_numbers import is_e164
+from accounts.suppression import suppress
 from agents import variables
 from agents.effective import Effective, effective
 from agents.greeting import by_name
@@ -334,6 +337,38 @@ def hang_up(call_pk: int, reason: str) -> bool:
         logger.warning("cannot hang up %s: %s", call.call_id, type(failure).__name__)
         return False
     return True
+
+
+@_own_connection
+def refuse_contact(
+    call_pk: int, turn_sequence: int, phrase: str, *, words: str = "", scope: str = "all"
+) -> bool:
+    """Enter the person on the line in the suppression ledger, with the turn that said so as
+    evidence; False if they are in it already, or withhold their number.
+
+    ``phrase``, ``words`` and ``scope`` are those of ``accounts.refusals.find_refusal``. The turn
+    need not be stored yet.
+    """
+    call = Call.objects.select_related("account").get(pk=call_pk)
+    if not is_e164(call.their_number):
+        return False
+    said = call.turns.filter(sequence=turn_sequence).values_list("text", flat=True).first()
+    with transaction.atomic():
+        _, is_new = suppress(
+            call.account,
+            call.their_number,
+            source=Suppression.Source.SPOKEN,
+            scope=scope,
+            evidence={
+                "call_id": call.call_id,
+                "turn": turn_sequence,
+                "phrase": phrase,
+                "text": said or words,
+            },
+        )
+        if is_new:
+            services.record(call, "refused contact", turn=turn_sequence, phrase=phrase, scope=scope)
+    return is_new
 
 
 @_own_connection

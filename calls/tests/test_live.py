@@ -6,6 +6,7 @@ import time_machine
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
+from accounts.models import Suppression
 from agents.models import Agent
 from calls import live, services, tickets
 from calls.factories import CallFactory, TurnFactory
@@ -22,6 +23,42 @@ HELLO = SpokenTurn(
 
 def opened(call: Call, **kwargs: Any) -> live.LiveCall:
     return live.open_media(tickets.issue(call), call.carrier_sid, **kwargs)
+
+
+def test_who_refuses_contact_on_the_line_is_entered_with_their_words():
+    call = CallFactory.create(live=True)
+    TurnFactory.create(call=call, sequence=3, role="caller", text="Please never call me again!")
+
+    entered = live.refuse_contact(call.pk, 3, "en.certain.do_not_call_again", words="never call")
+    again = live.refuse_contact(call.pk, 3, "en.certain.do_not_call_again", words="never call")
+
+    assert (entered, again) == (True, False)
+    entry = Suppression.objects.get()
+    assert (entry.phone_number, entry.source, entry.scope) == (call.to_number, "spoken", "all")
+    assert entry.evidence == {
+        "call_id": call.call_id,
+        "turn": 3,
+        "phrase": "en.certain.do_not_call_again",
+        "text": "Please never call me again!",
+    }
+    assert call.events.filter(kind="refused contact").count() == 1
+
+
+def test_a_refusal_does_not_wait_for_its_turn_to_be_stored():
+    call = CallFactory.create(inbound=True)
+
+    assert live.refuse_contact(call.pk, 0, "en.certain.opt_out", words="unsubscribe me") is True
+
+    entry = Suppression.objects.get()
+    assert (entry.phone_number, entry.evidence["text"]) == (call.from_number, "unsubscribe me")
+
+
+def test_who_withholds_their_number_cannot_be_entered():
+    call = CallFactory.create(inbound=True, from_number="anonymous")
+
+    assert live.refuse_contact(call.pk, 0, "en.certain.opt_out") is False
+
+    assert Suppression.objects.count() == 0
 
 
 def test_a_pass_opens_the_call_it_is_for_and_the_call_is_in_progress():
