@@ -94,6 +94,11 @@ class Memory:
         return bool(self.record)
 
     @property
+    def sections(self) -> tuple[str, ...]:
+        """What goes to the very end of a prompt, in order."""
+        return tuple(part for part in (self.history, self.withheld, self.context) if part)
+
+    @property
     def withheld(self) -> str:
         """The section that says there is more, or ""."""
         return _WITHHELD.format(check=_CHECKS[self.private.check]) if self.private else ""

@@ -110,6 +110,7 @@ class Agent(models.Model):
     voicemail_message = models.TextField(null=True, blank=True)  # noqa: DJ001
     hangup_on_ivr = models.BooleanField(default=False)
     webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001
+    precall_webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001
 
     # functions
     func_end_call = models.BooleanField(default=True)
@@ -200,6 +201,7 @@ class PhoneNumber(models.Model):
     sms_reply_enabled = models.BooleanField(null=True, blank=True)
     sms_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
     web_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
+    precall_webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001
     created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
 
     objects = PhoneNumberQuerySet.as_manager()

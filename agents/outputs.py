@@ -13,7 +13,7 @@ class AgentOutput(serializers.ModelSerializer[Agent]):
 
     class Meta:
         model = Agent
-        exclude = ("account", "api_key")
+        exclude = ("account", "api_key", "precall_webhook_url")
         read_only_fields = ("id", "agent_id", "created_at", "updated_at")
 
 

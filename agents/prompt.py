@@ -173,8 +173,7 @@ def _memory(agent: Agent, call: CallFacts) -> list[str]:
     """What is known of the person, at the very end: it bows to all that stands before it."""
     placed = "{caller_history}" in agent.system_prompt + call.purpose
     memory = call.memory
-    sections = ("" if placed else memory.history, memory.withheld, memory.context)
-    return [section for section in sections if section]
+    return [part for part in memory.sections if not (placed and part == memory.history)]
 
 
 def _details(given: Mapping[str, Any]) -> str:

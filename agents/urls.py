@@ -1,6 +1,6 @@
 from django.urls import path
 
-from agents import api, callers_api, integrations_api
+from agents import api, callers_api, integrations_api, precall_api
 
 urlpatterns = [
     path("agents", api.AgentsView.as_view(), name="agents"),
@@ -17,6 +17,16 @@ urlpatterns = [
         "phone-numbers/<str:number>/callers/<str:caller>",
         callers_api.CallerView.as_view(),
         name="caller",
+    ),
+    path(
+        "integrations/precall/number/<str:number>",
+        precall_api.NumberGateView.as_view(),
+        name="number-precall",
+    ),
+    path(
+        "integrations/precall/agent/<str:agent_id>",
+        precall_api.AgentGateView.as_view(),
+        name="agent-precall",
     ),
     *(
         path(f"integrations/{name}/number/<str:number>", view.as_view(), name=f"number-{name}")

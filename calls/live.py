@@ -24,7 +24,7 @@ from agents.greeting import by_name
 from agents.history import Memory, memory_of
 from agents.models import Agent
 from agents.prompt import CallFacts, call_variables, voice_prompt
-from calls import services, tickets
+from calls import gate, services, tickets
 from calls.dialling import carrier_account_of
 from calls.models import Call, CallEvent, Turn
 from carriers import twilio
@@ -151,7 +151,13 @@ def open_media(token: str, carrier_sid: str, *, signature: str | None = None) ->
         call.refresh_from_db(fields=["status", "answered_at"])
         call.media_generation += 1
         call.media_seen_at = timezone.now()
-        memory = memory_of(call.agent, call.number, call.their_number, before=call.created_at)
+        memory = memory_of(
+            call.agent,
+            call.number,
+            call.their_number,
+            before=call.created_at,
+            given=gate.told_of(call),
+        )
         live = _live(call, call.agent, memory)
         call.system_prompt_used = f"{live.system_stable}\n\n{live.system_call}"
         call.memory_used = list(memory.record)

@@ -278,6 +278,18 @@ def withdraw(call_pk: int, why: str) -> bool:
 
 
 @transaction.atomic
+def turn_away(call_pk: int) -> bool:
+    """Drop an inbound call that was never answered: it leaves no row, and its line is free.
+
+    False, and nothing dropped, once the call was connected or is over.
+    """
+    rings = Call.objects.select_for_update().filter(
+        pk=call_pk, direction=Call.Direction.INBOUND, status=Call.Status.RINGING
+    )
+    return bool(rings.delete()[0])
+
+
+@transaction.atomic
 def intend_end(call_pk: int, reason: str) -> bool:
     """Commit why the call is about to be ended, before anybody hangs up. The first intention stays.
 

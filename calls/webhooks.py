@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CarrierAccount
 from agents.models import PhoneNumber
-from calls import dialling, services, tickets
+from calls import dialling, gate, services, tickets
 from calls.admission import admit_inbound
 from calls.commands import send_command
 from calls.models import Call, DialAttempt
@@ -143,6 +143,9 @@ def _ring(knock: Knock) -> HttpResponse:
         return _answer(twiml.say_and_hang_up(NOT_IN_SERVICE))
     call = admit_inbound(number, carrier_sid=knock.sid, from_number=knock.form.get("From", ""))
     if call is None:
+        return _answer(twiml.reject_busy())
+    if not gate.lets_in(call):
+        services.turn_away(call.pk)
         return _answer(twiml.reject_busy())
     return _connect(call.pk, ring_s=agent.pickup_delay if agent else 0)
 

@@ -79,6 +79,7 @@ def test_an_imported_number_is_checked_and_pointed_at_us(
         "sms_reply_enabled_effective": True,
         "sms_prompt": None,
         "web_prompt": None,
+        "precall_webhook_url": None,
     }
     assert at_carrier["voice_url"] == "https://voice.example/twilio/voice/"
     assert at_carrier["sms_url"] == "https://voice.example/twilio/sms/"
