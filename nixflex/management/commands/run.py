@@ -15,6 +15,9 @@ from nixflex.supervisor import StartError, Supervisor, processes
 class Command(BaseCommand):
     help = "Start everything on this machine, and stop all of it on Ctrl-C."
 
+    # The processes check the settings themselves; checking here too delays the first call.
+    requires_system_checks: list[str] = []
+
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = processes()
         width = max(len(process.name) for process in wanted)
