@@ -81,6 +81,19 @@ class CarrierCall:
     answered_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class CarrierMessage:
+    """A text as the carrier has it. ``status`` is one of Twilio's words; times are aware UTC."""
+
+    sid: str
+    status: str
+    to: str
+    from_: str
+    body: str
+    error_code: int | None
+    created_at: datetime | None
+
+
 class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's transport, sent to ``TWILIO_API_URL``, with time-outs (the SDK's own default is to
     wait for ever)."""
@@ -371,6 +384,56 @@ def download_recording(account: Account, url: str, path: Path) -> None:
                     return
     except requests.RequestException as failure:
         raise Unavailable(type(failure).__name__) from failure
+
+
+# --- texts --------------------------------------------------------------------------------------
+
+
+def send_message(
+    account: Account, *, to: str, from_: str, body: str, status_url: str
+) -> CarrierMessage:
+    """Have the carrier text ``body`` (at most 1,600 characters) and return it as accepted. Not
+    idempotent: every request is a text.
+
+    The first state is in the answer alone, later ones come to ``status_url``. Raises ``Refused``
+    (not sent, and never will be; 21610: the person opted out), ``Unavailable`` (not sent; later
+    perhaps) and ``Ambiguous`` (it may be sent: find out, never ask again).
+    """
+    with _Session(account, creates=True) as client:
+        message = client.messages.create(to=to, from_=from_, body=body, status_callback=status_url)
+        if not message.sid:
+            raise Ambiguous("the answer names no message")
+        return _read(message)
+
+
+def fetch_message(account: Account, sid: str) -> CarrierMessage:
+    """Return the text as the carrier has it now."""
+    with _Session(account) as client:
+        return _read(client.messages(sid).fetch())
+
+
+def list_messages(account: Account, to: str, from_: str, since: datetime) -> list[CarrierMessage]:
+    """Return the account's texts from ``from_`` to ``to`` that were created at or after ``since``,
+    oldest first."""
+    with _Session(account) as client:
+        messages = [
+            _read(message)
+            for message in client.messages.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
+        ]
+    recent = [one for one in messages if one.created_at and one.created_at >= since]
+    return sorted(recent, key=lambda one: (one.created_at, one.sid))
+
+
+def _read(message: Any) -> CarrierMessage:
+    return CarrierMessage(
+        sid=message.sid or "",
+        status=str(message.status or ""),
+        to=message.to or "",
+        from_=message.from_ or "",
+        body=message.body or "",
+        error_code=int(message.error_code) if message.error_code else None,
+        created_at=message.date_created,
+    )
 
 
 # --- signatures ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What we answer the carrier when it asks what to do with a call."""
 
+from twilio.twiml.messaging_response import MessagingResponse
 from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
 
@@ -23,6 +24,14 @@ def connect_stream(*, media_url: str, token: str, then_url: str, ring_s: int = 0
     return str(response)
 
 
+def pause_and_ask_again(seconds: int, url: str) -> str:
+    """Silence (ringing, where nobody has picked up yet), and then what ``url`` answers."""
+    response = VoiceResponse()
+    response.pause(length=seconds)
+    response.redirect(url, method="POST")
+    return str(response)
+
+
 def hang_up() -> str:
     response = VoiceResponse()
     response.hangup()
@@ -41,3 +50,8 @@ def reject_busy() -> str:
     response = VoiceResponse()
     response.reject(reason="busy")
     return str(response)
+
+
+def nothing_to_send() -> str:
+    """The answer to a text that came in: we reply, if at all, by a request of our own."""
+    return str(MessagingResponse())

@@ -129,7 +129,13 @@ def _sandbox() -> Iterator[tuple[int, str, str]]:
 
 
 def _limits() -> Iterator[tuple[int, str, str]]:
-    for name in ("RING_TIMEOUT_SECONDS", "MAX_CONCURRENT_CALLS", "API_RATE_LIMIT_PER_MINUTE"):
+    for name in (
+        "RING_TIMEOUT_SECONDS",
+        "MAX_CONCURRENT_CALLS",
+        "API_RATE_LIMIT_PER_MINUTE",
+        "SMS_PER_NUMBER_PER_SECOND",
+        "SMS_PER_ACCOUNT_PER_SECOND",
+    ):
         if (value := getattr(settings, name)) < 1:
             yield 40, f"{name}={value} must be at least 1.", ""
 

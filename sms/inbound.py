@@ -1,0 +1,231 @@
+"""A text came in: stored once, and at once decided whether it gets an automatic answer."""
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Suppression
+from accounts.refusals import Refusal, find_refusal
+from accounts.suppression import BY_TEXT, TEXT, is_suppressed, lift, suppress
+from agents.effective import effective
+from agents.models import Agent, PhoneNumber
+from sms import nudges, segments
+from sms.confirmations import confirmation
+from sms.keywords import Keyword, is_from_machine, keyword_in
+from sms.models import Message, Thread
+from sms.services import find_thread, send_text
+
+log = structlog.get_logger(__name__)
+
+Reply = Message.Reply
+
+# As many times the same words in a row: a machine is at the other end.
+_SAME_WORDS = 3
+_HOUR = timedelta(hours=1)
+
+
+@transaction.atomic
+def receive(
+    number: PhoneNumber,
+    *,
+    carrier_sid: str,
+    from_number: str,
+    body: str,
+    media: list[dict[str, str]] | None = None,
+    opt_out_type: str = "",
+) -> Message | None:
+    """Store a text to ``number`` and have it answered, if it may be; None if it was stored before.
+
+    Who opts out, in a keyword or in plain words, is entered in the suppression ledger here, before
+    anything is answered. The carrier's own keywords it answers itself; to others one confirmation
+    goes out, and then nothing.
+    """
+    now = timezone.now()
+    thread = find_thread(number.account, number, from_number)
+    thread = Thread.objects.select_for_update(no_key=True).get(pk=thread.pk)
+    size = segments.size_of(body)
+    message, is_new = Message.objects.get_or_create(
+        account=number.account,
+        carrier_sid=carrier_sid,
+        defaults={
+            "thread": thread,
+            "direction": Message.Direction.INBOUND,
+            "origin": Message.Origin.PERSON,
+            "agent": thread.agent or number.agent,
+            "agent_public_id": _public_id(thread.agent or number.agent),
+            "from_number": from_number,
+            "to_number": number.phone_number,
+            "body": body,
+            "encoding": size.encoding,
+            "segments": size.segments,
+            "media": media or [],
+            "status": Message.Status.RECEIVED,
+            "created_at": now,
+        },
+    )
+    if not is_new:
+        return None
+    thread.last_message_at = now
+    thread.unread += 1
+    keyword, refusal = keyword_in(body, opt_out_type), find_refusal(body)
+    if keyword is not None and (reply := _act_on(keyword, message, number)):
+        message.reply = reply
+    elif refusal is not None and _enter(refusal, message, number):
+        message.reply = Reply.OPT_OUT
+    else:
+        message.reply = _decide(message, thread, number, now)
+        if refusal is not None and refusal.needs_confirmation:
+            # The model asks, or uses its tool; and a person looks.
+            thread.needs_human = "The person may not want to be contacted any more."
+    if message.reply == Reply.PENDING:
+        wait = timedelta(seconds=settings.SMS_ANSWER_AFTER_SECONDS)
+        thread.answer_due_at, thread.answer_failures = now + wait, 0
+        transaction.on_commit(
+            partial(nudges.answer, settings.SMS_ANSWER_AFTER_SECONDS), robust=True
+        )
+    elif message.reply in {Reply.OPT_OUT, Reply.AUTOMATIC, Reply.LIMIT}:
+        thread.answer_due_at = None  # nothing that waits is answered any more
+        thread.messages.filter(reply=Reply.PENDING).update(reply=message.reply)
+    if message.reply in _FOR_HUMANS and not thread.needs_human:
+        thread.needs_human = _FOR_HUMANS[Reply(message.reply)]
+    message.save(update_fields=["reply"])
+    thread.save(
+        update_fields=[
+            "last_message_at",
+            "unread",
+            "answer_due_at",
+            "answer_failures",
+            "needs_human",
+        ]
+    )
+    return message
+
+
+_FOR_HUMANS = {
+    Reply.WINDOW_CLOSED: "The person wrote after the reply window had closed.",
+    Reply.UNSOLICITED: "The person wrote first.",
+    Reply.NO_AGENT: "No active agent answers this number.",
+    Reply.LIMIT: "The agent has answered too often: another machine may be at the other end.",
+    Reply.HUMAN: "The person answered.",
+    Reply.OFF: "Automatic answers are switched off.",
+}
+
+
+def _public_id(agent: Agent | None) -> str:
+    return agent.agent_id if agent else ""
+
+
+def _act_on(keyword: Keyword, message: Message, number: PhoneNumber) -> str:
+    """Do what a keyword asks; return "" if it turns out to be an ordinary word."""
+    match keyword.meaning:
+        case "stop":
+            is_new = opt_out(
+                message,
+                Suppression.Source.SMS_KEYWORD,
+                phrase=" ".join(message.body.split())[:40],
+            )
+            if is_new and not keyword.carrier_answers:
+                _confirm(message, number, confirmation("en"))
+            return Reply.OPT_OUT
+        case "start":
+            lifted = lift(
+                number.account, message.from_number, sources=BY_TEXT, by="the person, by text"
+            )
+            # Nothing to lift: "yes" is an answer to a question.
+            return Reply.KEYWORD if lifted else ""
+        case "help":
+            return Reply.KEYWORD if keyword.carrier_answers else ""
+
+
+def _enter(refusal: Refusal, message: Message, number: PhoneNumber) -> bool:
+    """Enter a certain refusal, and confirm it; return whether it is one of texts."""
+    if refusal.needs_confirmation:
+        return False
+    is_new = opt_out(
+        message, Suppression.Source.SMS_PLAIN, phrase=refusal.phrase, scope=refusal.scope
+    )
+    if refusal.scope == Suppression.Scope.VOICE:
+        return False
+    if is_new:
+        texts_only = refusal.scope == Suppression.Scope.TEXT
+        _confirm(message, number, confirmation(refusal.language, texts_only=texts_only))
+    return True
+
+
+def opt_out(
+    message: Message, source: str, *, phrase: str, scope: str = Suppression.Scope.ALL
+) -> bool:
+    """Enter who wrote ``message`` in the suppression ledger; return whether that is news."""
+    _, is_new = suppress(
+        message.account,
+        message.from_number,
+        source=source,
+        scope=scope,
+        reason="Asked by text not to be contacted.",
+        evidence={"message_id": message.message_id, "phrase": phrase, "text": message.body},
+    )
+    return is_new
+
+
+def _confirm(message: Message, number: PhoneNumber, words: str) -> None:
+    if not is_from_machine(message.from_number, message.body):
+        send_text(
+            number.account,
+            agent=message.agent,
+            number=number,
+            to_number=message.from_number,
+            body=words,
+            origin=Message.Origin.OPT_OUT,
+        )
+
+
+def _decide(message: Message, thread: Thread, number: PhoneNumber, now: datetime) -> str:
+    """Return whether an automatic answer is due, or why not."""
+    if is_from_machine(message.from_number, message.body):
+        return Reply.AUTOMATIC
+    if is_suppressed(number.account, message.from_number, TEXT):
+        return Reply.OPT_OUT
+    if thread.taken_over_at is not None:
+        return Reply.HUMAN
+    agent = answering_agent(thread, number, now)
+    if isinstance(agent, str):
+        return agent
+    if is_loop(thread, message, now):
+        return Reply.LIMIT
+    return Reply.PENDING
+
+
+def answering_agent(thread: Thread, number: PhoneNumber, now: datetime) -> Agent | str:
+    """Return the agent who may answer a text that came at ``now``, or why nobody may.
+
+    Within the window it is the one of the newest text we started. A person who writes first is
+    answered only where the number's own ``sms_reply_enabled`` says so.
+    """
+    started = thread.reply_until is not None
+    if thread.is_open(now):
+        agent = thread.agent or number.agent
+        if agent is None or not agent.is_active:
+            return Reply.NO_AGENT
+        return agent if effective(agent, number).sms_reply_enabled else Reply.OFF
+    if started and not settings.SMS_ANSWER_AFTER_WINDOW:
+        return Reply.WINDOW_CLOSED
+    if not number.sms_reply_enabled:
+        return Reply.WINDOW_CLOSED if started else Reply.UNSOLICITED
+    agent = number.agent
+    return agent if agent is not None and agent.is_active else Reply.NO_AGENT
+
+
+def is_loop(thread: Thread, message: Message, now: datetime) -> bool:
+    """Say whether the other side looks like a machine that answers our answers."""
+    answers = thread.messages.filter(
+        origin=Message.Origin.AUTO_REPLY, created_at__gt=now - _HOUR
+    ).count()
+    if answers >= settings.SMS_ANSWERS_PER_HOUR:
+        return True
+    newest = thread.messages.inbound().filter(created_at__gt=now - _HOUR).newest_first()
+    bodies = [one.strip().lower() for one in newest.values_list("body", flat=True)[:_SAME_WORDS]]
+    return len(bodies) == _SAME_WORDS and len(set(bodies)) == 1

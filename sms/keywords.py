@@ -1,0 +1,107 @@
+"""Single words by which people stop, start and ask for help, and texts that machines write.
+
+The carrier itself answers the English keywords, as whole messages in any case; we act on them and
+send nothing. It passes over the same words in other languages, or with punctuation: those we act
+on and confirm ourselves.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+type Meaning = Literal["stop", "start", "help"]
+
+# https://help.twilio.com: the default keywords of long codes, whole messages only.
+_CARRIERS: dict[str, Meaning] = {
+    **dict.fromkeys(
+        ("STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"), "stop"
+    ),
+    **dict.fromkeys(("START", "YES", "UNSTOP"), "start"),
+    **dict.fromkeys(("HELP", "INFO"), "help"),
+}
+_OURS: dict[str, Meaning] = {
+    **dict.fromkeys(
+        (
+            # English
+            "STOP ALL", "OPT OUT", "STOP TEXTING", "STOP TEXTS", "STOP STOP", "STOP PLEASE",
+            "PLEASE STOP", "STOP IT", "STOP THIS", "STOP NOW", "STOPP", "UNSUBSCRIBE ME", "SOTP",
+            "REMOVE", "REMOVE ME",
+            # Spanish, Portuguese
+            "ALTO", "PARAR", "PARE", "PARA", "BASTA", "BAJA", "CANCELAR", "DETENER", "SAIR",
+            "NO MAS", "SALIR",
+            # French
+            "ARRET", "ARRETER", "ARRETEZ", "DESABONNER", "DESABONNEMENT", "FIN",
+            # German, Dutch
+            "ABMELDEN", "ABBESTELLEN", "AUFHOREN", "STOPPEN", "AFMELDEN",
+            # Italian, Polish
+            "ANNULLA", "CANCELLA", "REZYGNUJE", "WYPISZ",
+            # Arabic, Chinese, Japanese, Russian
+            "توقف", "إلغاء", "停止", "退订", "退訂", "配信停止", "СТОП", "ОТПИСАТЬСЯ",
+        ),
+        "stop",
+    ),
+    **dict.fromkeys(
+        ("RESUBSCRIBE", "SUBSCRIBE", "COMENZAR", "EMPEZAR", "COMMENCER", "ANMELDEN", "INICIAR"),
+        "start",
+    ),
+    **dict.fromkeys(("AYUDA", "AIDE", "HILFE", "AIUTO", "AJUDA"), "help"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """``carrier_answers``: the carrier has replied to the person, so we send nothing."""
+
+    meaning: Meaning
+    carrier_answers: bool
+
+
+def keyword_in(body: str, opt_out_type: str = "") -> Keyword | None:
+    """Return what a whole text means as a keyword; None for any other text.
+
+    ``opt_out_type`` is the carrier's own verdict (Advanced Opt-Out: STOP, START or HELP), where it
+    gives one. "Cancel my appointment" is no keyword, "Cancel" is one.
+    """
+    if verdict := _CARRIERS.get(opt_out_type.strip().upper()):
+        return Keyword(verdict, carrier_answers=True)
+    if meaning := _CARRIERS.get(body.strip().upper()):
+        return Keyword(meaning, carrier_answers=True)
+    word = _plain(body)
+    if meaning := _CARRIERS.get(word) or _OURS.get(word):
+        return Keyword(meaning, carrier_answers=False)
+    return None
+
+
+def _plain(body: str) -> str:
+    """Return ``body`` in capitals without accents, punctuation, emoji and double spaces."""
+    decomposed = unicodedata.normalize("NFKD", body.strip()).upper()
+    letters = (
+        char if char.isalnum() else "" if unicodedata.combining(char) or char in "'’-" else " "
+        for char in decomposed
+    )
+    return " ".join("".join(letters).split())
+
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_MACHINE = re.compile(
+    r"\bauto(?:matic|mated)?[- ]?(?:reply|response|responder|generated)\b"
+    r"|\bthis is an? (?:automated|automatic|auto)\b"
+    r"|\b(?:i['’]?m|i am) (?:currently )?(?:driving|out of (?:the )?office|in a meeting)\b"
+    r"|\bout of office\b|\bdo not disturb while driving\b|\bsent from my car\b"
+    r"|\bdo[ -]?not[ -]?reply\b|\bno[ -]?reply\b"
+    r"|\b(?:this|the) (?:number|mailbox|inbox|line|phone) (?:does not|doesn['’]t|cannot|can['’]t|"
+    r"is not able to|is unable to|is not monitored|isn['’]t monitored)"
+    r"|\bunable to (?:receive|accept) (?:text|sms|messages)"
+    r"|\bmessage blocking is active\b|^\W*free ?msg\b"
+    r"|\byou have (?:successfully )?been (?:un|re-?)subscribed\b"
+    r"|\breply stop to (?:unsubscribe|opt out|end|cancel)\b|\btext stop to\b"
+    r"|\brespuesta automática\b|\bréponse automatique\b|\babwesenheitsnotiz\b"
+    r"|\bautomatische (?:antwort|nachricht)\b",
+    re.I,
+)
+
+
+def is_from_machine(sender: str, body: str) -> bool:
+    """Say whether nobody wrote this: a short code or name as sender, or an automatic reply."""
+    return not _E164.fullmatch(sender) or bool(_MACHINE.search(body))

@@ -1,0 +1,183 @@
+"""What became of a text: the carrier's news, in any order and number, merged by rank."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from carriers import twilio
+from carriers.errors import CarrierError, Refused
+from sms import failures
+from sms.models import Message, MessagePart
+from sms.window import restore_window
+
+log = structlog.get_logger(__name__)
+
+# The carrier's words for a text, as ours.
+STATUS: dict[str, str] = {
+    "accepted": MessagePart.Status.QUEUED,
+    "scheduled": MessagePart.Status.QUEUED,
+    "queued": MessagePart.Status.QUEUED,
+    "sending": MessagePart.Status.QUEUED,
+    "sent": MessagePart.Status.SENT,
+    "partially_delivered": MessagePart.Status.SENT,
+    "delivered": MessagePart.Status.DELIVERED,
+    "read": MessagePart.Status.DELIVERED,
+    "undelivered": MessagePart.Status.UNDELIVERED,
+    "failed": MessagePart.Status.FAILED,
+    "canceled": MessagePart.Status.FAILED,
+}
+# The record is to be true within 30 s of the carrier's, callback or not …
+ASK_EVERY = timedelta(seconds=15)
+# … for as long as news is likely; then ever less often, for as long as it is possible.
+LIKELY = timedelta(minutes=10)
+POSSIBLE = timedelta(hours=72)
+_ASK_AT_MOST = 50
+
+
+def locked(part_pk: int) -> tuple[Message, MessagePart]:
+    """Lock message and part, in the order in which everybody does."""
+    message_pk = MessagePart.objects.values_list("message_id", flat=True).get(pk=part_pk)
+    message = Message.objects.select_for_update(no_key=True).get(pk=message_pk)
+    return message, MessagePart.objects.select_for_update().get(pk=part_pk)
+
+
+@transaction.atomic
+def bind(part_pk: int, sid: str, now: datetime | None = None) -> bool:
+    """Note that ``sid`` is the carrier's text for this part: by its answer, a callback with the
+    part's token, or the carrier's list. Return whether it is.
+
+    A part that was given up for lost comes back to life.
+    """
+    message, part = locked(part_pk)
+    if part.carrier_sid:
+        return part.carrier_sid == sid
+    if not sid or MessagePart.objects.filter(carrier_sid=sid).exists():
+        return False
+    now = now or timezone.now()
+    part.carrier_sid = sid
+    part.status = MessagePart.Status.QUEUED
+    part.error_code, part.error_message = None, ""
+    part.check_at = now + ASK_EVERY
+    part.save(update_fields=["carrier_sid", "status", "error_code", "error_message", "check_at"])
+    if message.sent_at is None:
+        message.sent_at = part.sending_at or now
+        message.save(update_fields=["sent_at"])
+        if message.origin in Message.STARTS:
+            restore_window(message.thread_id)
+    update_message(message)
+    return True
+
+
+@transaction.atomic
+def note_status(
+    part_pk: int, status: str, *, error_code: int | None = None, error_message: str = ""
+) -> bool:
+    """Raise a part to ``status``; return whether anything changed.
+
+    The carrier repeats and reorders its callbacks: whatever their order, the highest of
+    ``MessagePart.RANK`` stays.
+    """
+    message, part = locked(part_pk)
+    if MessagePart.RANK[status] <= MessagePart.RANK.get(part.status, 0):
+        return False
+    part.status = status
+    part.error_code, part.error_message = error_code, error_message
+    if status in MessagePart.ENDINGS:
+        part.check_at = None
+    part.save(update_fields=["status", "error_code", "error_message", "check_at"])
+    update_message(message)
+    return True
+
+
+def note_carriers_word(part_pk: int, word: str, error_code: int | None) -> bool:
+    """As ``note_status``, with one of the carrier's own words; one we do not know changes
+    nothing."""
+    status = STATUS.get(word)
+    if status is None:
+        log.warning("unknown_text_status", part=part_pk, status=word[:20])
+        return False
+    failed = status in {MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED}
+    words = failures.in_words(error_code) if error_code else failures.in_words(30008)
+    return note_status(
+        part_pk,
+        status,
+        error_code=error_code if failed else None,
+        error_message=words if failed else "",
+    )
+
+
+def update_message(message: Message) -> None:
+    """Bring a text's status up to date with its parts. The caller holds the message's row."""
+    parts = list(message.parts.order_by("number"))
+    failed = next(
+        (
+            part
+            for wanted in (MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED)
+            for part in parts
+            if part.status == wanted
+        ),
+        None,
+    )
+    if failed is not None:
+        # The rest would make no sense without it.
+        message.parts.filter(status=MessagePart.Status.WAITING).update(
+            status=MessagePart.Status.FAILED, error_message=failures.EARLIER_PART
+        )
+        message.status = Message.Status(failed.status)
+        message.error_code, message.error_message = failed.error_code, failed.error_message
+    else:
+        lowest = min(MessagePart.RANK.get(part.status, 0) for part in parts)
+        message.error_code, message.error_message = None, ""
+        message.status = {
+            MessagePart.RANK[MessagePart.Status.SENT]: Message.Status.SENT,
+            MessagePart.RANK[MessagePart.Status.DELIVERED]: Message.Status.DELIVERED,
+        }.get(lowest, Message.Status.QUEUED)
+    is_delivered = message.status == Message.Status.DELIVERED
+    message.delivered_at = (message.delivered_at or timezone.now()) if is_delivered else None
+    message.save(update_fields=["status", "error_code", "error_message", "delivered_at"])
+
+
+def ask_about_silent(now: datetime | None = None) -> int:
+    """Ask the carrier about texts whose callback does not come; return how many it was."""
+    now = now or timezone.now()
+    silent = (
+        MessagePart.objects.filter(check_at__lte=now)
+        .exclude(carrier_sid="")
+        .select_related("thread__number__carrier_account")
+        .order_by("check_at")[:_ASK_AT_MOST]
+    )
+    asked = 0
+    for part in silent:
+        # Taken by one sweep, where two run at once.
+        mine = MessagePart.objects.filter(pk=part.pk, check_at=part.check_at)
+        if mine.update(check_at=_next_check(part, now)):
+            _ask(part)
+            asked += 1
+    return asked
+
+
+def _next_check(part: MessagePart, now: datetime) -> datetime | None:
+    age = now - (part.sending_at or now)
+    if age > POSSIBLE:
+        return None
+    return now + (ASK_EVERY if age < LIKELY else min(age / 10, timedelta(hours=1)))
+
+
+def _ask(part: MessagePart) -> None:
+    number = part.thread.number
+    if number is None:
+        return
+    carrier = number.carrier_account
+    try:
+        seen = twilio.fetch_message(
+            twilio.Account(sid=carrier.sid, token=carrier.auth_token), part.carrier_sid
+        )
+    except Refused:
+        # Deleted there, or no longer ours to ask about.
+        MessagePart.objects.filter(pk=part.pk).update(check_at=None)
+    except CarrierError as failure:
+        log.warning("text_not_asked_about", part=part.pk, error=type(failure).__name__)
+    else:
+        note_carriers_word(part.pk, seen.status, seen.error_code)

@@ -1,0 +1,27 @@
+"""Background work on texts. Every task may run twice, at once, or be lost: the rows say what is
+left to do."""
+
+from celery import shared_task
+
+from sms import answering, sending, statuses, window
+
+
+@shared_task
+def send() -> None:
+    """Send the texts that are due, at the carrier's pace."""
+    sending.send_due()
+
+
+@shared_task
+def answer() -> None:
+    """Write the automatic answers that are due."""
+    answering.answer_due()
+
+
+@shared_task
+def sweep() -> None:
+    """Find what lost news left behind: doubtful texts, silent ones, ended windows, answers due."""
+    sending.reconcile()
+    statuses.ask_about_silent()
+    window.close_expired()
+    answering.answer_due()

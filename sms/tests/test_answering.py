@@ -1,0 +1,284 @@
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import IntegrityError
+from django.utils import timezone
+
+import agents.model
+from accounts.models import Suppression
+from accounts.suppression import is_suppressed, suppress
+from agents.history import remember
+from agents.models import Note
+from sms import answering, services
+from sms.factories import PERSON, MessageFactory, ThreadFactory
+from sms.models import Message, Thread
+from sms.tests.model_side import Model, running_model
+from sms.tests.twilio_side import texts_us
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def model(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """The model; what the test does ``meanwhile`` happens once its answer is written."""
+    with running_model() as running:
+        settings.ANTHROPIC_API_URL = running.url
+        write = agents.model.write
+
+        def and_meanwhile(**request: Any) -> Any:
+            written = write(**request)
+            if running.meanwhile is not None:
+                running.meanwhile()
+                running.meanwhile = None
+            return written
+
+        monkeypatch.setattr(answering, "write", and_meanwhile)
+        yield running
+
+
+def answer_after(seconds: float) -> int:
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
+        return answering.answer_due()
+
+
+def answers(thread: Thread) -> list[str]:
+    found = thread.messages.filter(origin=Message.Origin.AUTO_REPLY).order_by("pk")
+    return list(found.values_list("body", flat=True))
+
+
+def test_an_answer_comes_from_the_agents_prompt_and_the_thread(model: Model):
+    thread = ThreadFactory.create(
+        open=True,
+        number__agent__system_prompt="You are Mia of Bright Smile Dental.",
+        context_prompt="If they want another day, offer Tuesday.",
+    )
+    MessageFactory.create(
+        thread=thread, taken=True, created_at=timezone.now() - timedelta(minutes=5)
+    )
+    texts_us(thread.number, "What time is it again?")
+
+    assert answer_after(5) == 1
+
+    assert answers(thread) == ["It is at 3 pm."]
+    [asked] = model.asked
+    assert asked["messages"] == [
+        {"role": "user", "content": "[You texted first.]"},
+        {"role": "assistant", "content": "Your appointment is at 3 pm."},
+        {"role": "user", "content": "What time is it again?"},
+    ]
+    assert model.system.startswith("You are Mia of Bright Smile Dental.")
+    assert "Channel: SMS." in model.system
+    assert model.system.endswith("If they want another day, offer Tuesday.")
+    assert [tool["name"] for tool in asked["tools"]] == ["opt_out"]
+    message = thread.messages.inbound().get()
+    assert message.reply == "answered"
+    assert message.answer.agent_public_id == thread.agent.agent_id  # type: ignore[union-attr]
+    thread.refresh_from_db()
+    assert thread.answer_due_at is None
+
+
+def test_the_agent_knows_what_calls_with_the_person_left(model: Model):
+    thread = ThreadFactory.create(open=True)
+    remember(
+        thread.account,
+        person=PERSON,
+        our_number=thread.our_number,
+        kind=Note.Kind.CALL,
+        source="call_1",
+        at=timezone.now() - timedelta(days=1),
+        text="They moved the check-up to Thursday at 9.",
+        is_outbound=True,
+    )
+    texts_us(thread.number, "When is it?")
+
+    answer_after(5)
+
+    assert "They moved the check-up to Thursday at 9." in model.system
+
+
+def test_a_numbers_own_text_prompt_takes_the_place_of_the_agents(model: Model):
+    thread = ThreadFactory.create(
+        open=True,
+        number__sms_prompt="You are the texting desk of {business_phone}.",
+        number__agent__system_prompt="You speak on the phone.",
+    )
+    texts_us(thread.number, "Hello")
+
+    answer_after(5)
+
+    assert model.system.startswith(f"You are the texting desk of {thread.our_number}.")
+    assert "You speak on the phone" not in model.system
+
+
+def test_several_texts_within_a_few_seconds_get_one_answer(model: Model):
+    thread = ThreadFactory.create(open=True)
+    start = timezone.now()
+    for second, body in ((0, "Hi"), (3, "Is it still on?"), (6, "At 3?")):
+        with time_machine.travel(start + timedelta(seconds=second), tick=False):
+            texts_us(thread.number, body)
+            assert answering.answer_due() == 0
+
+    with time_machine.travel(start + timedelta(seconds=10)):
+        assert answering.answer_due() == 1
+        assert answering.answer_due() == 0
+
+    assert len(answers(thread)) == 1
+    assert model.asked[0]["messages"] == [{"role": "user", "content": "Hi\nIs it still on?\nAt 3?"}]
+    assert set(thread.messages.inbound().values_list("reply", flat=True)) == {"answered"}
+
+
+def test_a_text_that_comes_while_an_answer_is_written_is_answered_with_it(model: Model):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+    model.meanwhile = lambda: texts_us(thread.number, "And where?")
+
+    assert answer_after(5) == 0
+    assert answers(thread) == []
+    assert answer_after(20) == 1
+
+    assert len(answers(thread)) == 1
+    assert model.asked[-1]["messages"][-1]["content"] == "Is it still on?\nAnd where?"
+
+
+def test_a_stop_while_an_answer_is_written_silences_it(model: Model):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Who is this?")
+    model.meanwhile = lambda: texts_us(thread.number, "STOP")
+
+    assert answer_after(5) == 0
+    assert answer_after(300) == 0
+
+    assert not thread.messages.filter(direction="outbound").exists()
+
+
+def test_an_operator_who_takes_over_while_an_answer_is_written_silences_it(model: Model):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Who is this?")
+    model.meanwhile = lambda: services.take_over(thread.pk, "ada")
+
+    assert answer_after(5) == 0
+
+    assert answers(thread) == []
+    assert thread.messages.inbound().get().reply == "human"
+
+
+def test_who_was_entered_in_the_ledger_meanwhile_is_not_answered(model: Model):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Who is this?")
+    suppress(thread.account, PERSON, source=Suppression.Source.OPERATOR)
+
+    assert answer_after(5) == 0
+
+    assert model.asked == []
+    assert thread.messages.inbound().get().reply == "opt_out"
+
+
+def test_a_plain_refusal_is_entered_before_any_model_is_asked_and_confirmed_once(model: Model):
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "Please don't text me again.")
+    texts_us(thread.number, "I said don't text me again!")
+    assert answer_after(60) == 0
+
+    assert model.asked == []
+    assert is_suppressed(thread.account, PERSON, "text") is not None
+    [confirmation] = thread.messages.filter(direction="outbound")
+    assert confirmation.origin == "opt_out"
+    assert "START" in confirmation.body
+
+
+def test_who_wants_texts_but_no_calls_is_answered_and_not_called(model: Model):
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "Please don't call me again. Text me instead.")
+
+    assert is_suppressed(thread.account, PERSON, "voice") is not None
+    assert is_suppressed(thread.account, PERSON, "text") is None
+    assert answer_after(5) == 1
+
+
+def test_the_model_may_understand_a_refusal_that_the_phrases_do_not(model: Model):
+    model.answers = ["[opt_out]"]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "I would rather we parted ways here, for good")
+
+    assert answer_after(5) == 0
+
+    assert is_suppressed(thread.account, PERSON, "voice") is not None
+    assert [text.origin for text in thread.messages.filter(direction="outbound")] == ["opt_out"]
+    assert thread.messages.inbound().get().reply == "opt_out"
+
+
+def test_a_model_that_fails_is_asked_again_and_then_a_person(model: Model):
+    model.answers = [500]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+
+    for seconds in (5, 15, 60, 120, 600):
+        assert answer_after(seconds) == 0
+
+    thread.refresh_from_db()
+    assert len(model.asked) == 3
+    assert thread.messages.inbound().get().reply == "failed"
+    assert thread.needs_human == "No automatic answer could be written."
+    assert answers(thread) == []
+
+
+def test_a_model_that_recovers_answers_after_all(model: Model):
+    model.answers = [500, "It is at 3 pm."]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+
+    answer_after(5)
+    answer_after(30)
+
+    assert answers(thread) == ["It is at 3 pm."]
+
+
+def test_a_killed_workers_thread_comes_due_again(model: Model):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+    with time_machine.travel(timezone.now() + timedelta(seconds=5)):
+        assert answering._take_next() is not None  # and dies
+
+    assert answer_after(30) == 0
+    assert answer_after(130) == 1
+
+
+def test_a_text_has_at_most_one_answer():
+    thread = ThreadFactory.create(open=True)
+    text = MessageFactory.create(thread=thread, inbound=True)
+    MessageFactory.create(thread=thread, origin="auto_reply", answers=text)
+
+    with pytest.raises(IntegrityError, match="answers"):
+        MessageFactory.create(thread=thread, origin="auto_reply", answers=text)
+
+
+def test_an_answer_is_texted_without_markdown_and_not_at_length(model: Model):
+    model.answers = ["**Yes.** " + "It is at 3 pm. " * 60]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+
+    answer_after(5)
+
+    [answer] = answers(thread)
+    assert answer.startswith("Yes. It is at 3 pm.")
+    assert answer.endswith("3 pm.")
+    assert len(answer) <= 640
+
+
+def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: Model):
+    thread = ThreadFactory.create(open=True)
+    MessageFactory.create(
+        thread=thread, status="failed", body="Lost", created_at=timezone.now() - timedelta(hours=1)
+    )
+    texts_us(thread.number, "", NumMedia="1", MediaUrl0="https://x", MediaContentType0="image/png")
+
+    answer_after(5)
+
+    assert model.asked[0]["messages"] == [
+        {"role": "user", "content": "[a picture or file, which you cannot see]"}
+    ]

@@ -1,0 +1,485 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from accounts.models import Suppression
+from accounts.suppression import is_suppressed, suppress
+from agents.factories import PhoneNumberFactory
+from agents.models import Agent, PhoneNumber
+from sms import sending, services, window
+from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
+from sms.models import Message, Thread
+from sms.tests.twilio_side import sends, takes_texts, texts_us
+
+pytestmark = pytest.mark.django_db
+
+
+def newest(thread: Thread) -> Message:
+    message = thread.messages.inbound().newest_first().first()
+    assert message is not None
+    return message
+
+
+def thread_of(number: PhoneNumber) -> Thread:
+    return Thread.objects.get(our_number=number.phone_number, their_number=PERSON)
+
+
+# --- the knock ------------------------------------------------------------------------------------
+
+
+def test_a_text_is_stored_once_and_answered_with_nothing():
+    thread = ThreadFactory.create(open=True)
+    sid = new_sid()
+
+    answers = [texts_us(thread.number, "Is it still on?", sid) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert answers[0]["Content-Type"] == "text/xml"
+    assert answers[0].content.endswith(b"<Response />")
+    message = thread.messages.get()
+    assert (message.body, message.direction, message.status) == (
+        "Is it still on?",
+        "inbound",
+        "received",
+    )
+    thread.refresh_from_db()
+    assert thread.unread == 1
+
+
+def test_a_text_with_a_wrong_signature_leaves_nothing():
+    thread = ThreadFactory.create(open=True)
+
+    assert texts_us(thread.number, "Hello", token="wrong").status_code == 403
+    assert texts_us(thread.number, "Hello", AccountSid="AC" + "9" * 32).status_code == 403
+
+    assert not Message.objects.exists()
+
+
+def test_a_text_to_a_number_that_is_not_imported_is_taken_and_left():
+    number = PhoneNumberFactory.create()
+
+    answer = texts_us(number, "Hello", To="+447446999999")
+
+    assert answer.status_code == 200
+    assert not Message.objects.exists()
+
+
+def test_attachments_are_on_record():
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(
+        thread.number,
+        "",
+        NumMedia="1",
+        MediaUrl0="https://api.twilio.com/media/ME1",
+        MediaContentType0="image/jpeg",
+    )
+
+    assert newest(thread).media == [
+        {"url": "https://api.twilio.com/media/ME1", "content_type": "image/jpeg"}
+    ]
+
+
+# --- who is answered ------------------------------------------------------------------------------
+
+
+def test_within_the_window_a_text_waits_for_its_answer():
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "Is it still on?")
+
+    thread.refresh_from_db()
+    assert newest(thread).reply == "pending"
+    assert thread.answer_due_at is not None
+
+
+def test_after_the_window_a_text_is_stored_and_flagged_and_not_answered():
+    thread = ThreadFactory.create(open=True, reply_until=timezone.now() - timedelta(seconds=1))
+
+    texts_us(thread.number, "Is it still on?")
+
+    thread.refresh_from_db()
+    assert newest(thread).reply == "window_closed"
+    assert thread.answer_due_at is None
+    assert thread.needs_human == "The person wrote after the reply window had closed."
+
+
+@pytest.mark.parametrize(("own", "reply"), [(True, "pending"), (None, "window_closed")])
+def test_a_setting_makes_a_late_text_a_fresh_conversation(settings: Any, own: Any, reply: str):
+    settings.SMS_ANSWER_AFTER_WINDOW = True
+    thread = ThreadFactory.create(
+        open=True, reply_until=timezone.now(), number__sms_reply_enabled=own
+    )
+
+    texts_us(thread.number, "Is it still on?")
+
+    assert newest(thread).reply == reply
+
+
+@pytest.mark.parametrize(
+    ("own", "reply"), [(True, "pending"), (None, "unsolicited"), (False, "unsolicited")]
+)
+def test_who_texts_first_is_answered_only_where_the_number_says_so(own: bool | None, reply: str):
+    number = PhoneNumberFactory.create(sms_reply_enabled=own)
+
+    texts_us(number, "Do you have a table for two?")
+
+    assert newest(thread_of(number)).reply == reply
+
+
+@pytest.mark.parametrize(
+    ("agents", "own", "reply"),
+    [
+        (True, None, "pending"),
+        (False, None, "off"),
+        (True, False, "off"),
+        (False, True, "pending"),
+    ],
+)
+def test_a_numbers_switch_overrides_its_agents(agents: bool, own: bool | None, reply: str):
+    thread = ThreadFactory.create(
+        open=True, number__sms_reply_enabled=own, number__agent__enable_sms_reply=agents
+    )
+
+    texts_us(thread.number, "Is it still on?")
+
+    assert newest(thread).reply == reply
+
+
+def test_an_inactive_agent_answers_nobody():
+    thread = ThreadFactory.create(open=True)
+    Agent.objects.update(is_active=False)
+
+    texts_us(thread.number, "Is it still on?")
+
+    assert newest(thread).reply == "no_agent"
+
+
+def test_a_thread_an_operator_has_taken_is_not_answered_until_handed_back():
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+
+    assert services.take_over(thread.pk, "ada") is True
+    assert services.take_over(thread.pk, "bob") is False
+    texts_us(thread.number, "Hello?")
+    services.hand_back(thread.pk)
+    texts_us(thread.number, "Anybody?")
+
+    replies = list(thread.messages.inbound().values_list("reply", flat=True))
+    assert replies == ["human", "human", "pending"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Auto-reply: I am away.",
+        "I'm driving right now - I'll get back to you later.",
+        "This is an automated message. Do not reply.",
+        "This number does not accept text messages",
+        "Out of office until Monday",
+    ],
+)
+def test_machines_are_not_answered(body: str):
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, body)
+
+    assert newest(thread).reply == "automatic"
+
+
+@pytest.mark.parametrize("sender", ["12345", "INFO", "+12"])
+def test_short_codes_and_names_are_not_answered(sender: str):
+    number = PhoneNumberFactory.create(sms_reply_enabled=True)
+
+    texts_us(number, "Your parcel is on its way.", From=sender)
+
+    assert Message.objects.get().reply == "automatic"
+
+
+def test_the_same_words_three_times_in_an_hour_are_a_machine():
+    thread = ThreadFactory.create(open=True)
+
+    for _ in range(3):
+        texts_us(thread.number, "Please choose 1 or 2.")
+
+    assert newest(thread).reply == "limit"
+    thread.refresh_from_db()
+    assert thread.answer_due_at is None
+    assert not thread.messages.filter(reply="pending").exists()
+
+
+def test_no_more_answers_than_the_limit_of_an_hour(settings: Any):
+    settings.SMS_ANSWERS_PER_HOUR = 2
+    thread = ThreadFactory.create(open=True)
+    for hours in (0.5, 0.9, 2):
+        MessageFactory.create(
+            thread=thread,
+            origin="auto_reply",
+            created_at=timezone.now() - timedelta(hours=hours),
+        )
+
+    texts_us(thread.number, "And now?")
+
+    assert newest(thread).reply == "limit"
+
+
+# --- stop, start, help ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body", ["STOP", "stop", " Stop ", "Unsubscribe", "END", "quit", "STOPALL", "revoke", "optout",
+             "cancel"]
+)  # fmt: skip
+def test_on_the_carriers_keywords_everything_stops_and_we_send_nothing(body: str):
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, body)
+
+    assert newest(thread).reply == "opt_out"
+    assert not thread.messages.filter(direction="outbound").exists()
+    for channel in ("voice", "text"):
+        entry = is_suppressed(thread.account, PERSON, channel)
+        assert entry is not None
+        assert entry.source == "sms_keyword"
+        assert entry.evidence["message_id"] == newest(thread).message_id
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ("Stop!", "Reply START"),
+        ("STOP.", "Reply START"),
+        ("stop 🛑", "Reply START"),
+        ("opt-out", "Reply START"),
+        ("ARRÊT", "START"),
+        ("Arrêter", "START"),
+        ("Abmelden", "START"),
+        ("BAJA", "START"),
+        ("СТОП", "START"),
+        ("停止", "START"),
+    ],
+)
+def test_keywords_the_carrier_does_not_know_are_confirmed_once(body: str, answer: str, telco: Any):
+    thread = ThreadFactory.create(open=True)
+    takes_texts(thread)
+
+    texts_us(thread.number, body)
+    texts_us(thread.number, body)
+    sending.send_due()
+
+    assert is_suppressed(thread.account, PERSON, "text") is not None
+    [sent] = sends(telco)
+    assert answer in sent["Body"][0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "cancel my appointment",
+        "Please stop by at two",
+        "The end of the week is fine",
+        "Can you help me?",
+        "yes please",
+        "I'll start on Monday",
+    ],
+)
+def test_a_keyword_inside_a_sentence_is_none(body: str):
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, body)
+
+    assert newest(thread).reply == "pending"
+    assert not Suppression.objects.exists()
+
+
+def test_advanced_opt_out_tells_what_the_carrier_understood():
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "no gracias", OptOutType="STOP")
+
+    assert newest(thread).reply == "opt_out"
+    assert not thread.messages.filter(direction="outbound").exists()
+
+
+def test_a_suppressed_persons_texts_are_stored_and_never_answered():
+    thread = ThreadFactory.create(open=True)
+    suppress(thread.account, PERSON, source=Suppression.Source.SPOKEN)
+
+    texts_us(thread.number, "What time is it again?")
+
+    assert newest(thread).reply == "opt_out"
+    thread.refresh_from_db()
+    assert thread.answer_due_at is None
+
+
+def test_start_lifts_what_was_entered_by_text_and_nothing_else():
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "STOP")
+    suppress(thread.account, PERSON, source=Suppression.Source.CARRIER_21610)
+    suppress(thread.account, PERSON, source=Suppression.Source.SPOKEN, scope="voice")
+
+    texts_us(thread.number, "START")
+
+    assert newest(thread).reply == "keyword"
+    assert is_suppressed(thread.account, PERSON, "text") is None
+    spoken = is_suppressed(thread.account, PERSON, "voice")
+    assert spoken is not None
+    assert spoken.source == "spoken"
+
+
+def test_yes_is_an_answer_where_there_is_nothing_to_lift():
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "YES")
+
+    assert newest(thread).reply == "pending"
+
+
+def test_help_is_answered_by_the_carrier():
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "HELP")
+
+    assert newest(thread).reply == "keyword"
+
+
+def test_a_stop_takes_back_the_answer_that_was_due():
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Who is this?")
+
+    texts_us(thread.number, "STOP")
+
+    thread.refresh_from_db()
+    assert thread.answer_due_at is None
+    assert set(thread.messages.values_list("reply", flat=True)) == {"opt_out"}
+
+
+# --- the window -----------------------------------------------------------------------------------
+
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def sent_at(when: datetime, thread: Thread, telco: Any, **about: Any) -> Message:
+    assert thread.number is not None
+    with time_machine.travel(when, tick=False):
+        message = services.send_text(
+            thread.account,
+            agent=about.pop("agent", thread.number.agent),
+            number=thread.number,
+            to_number=PERSON,
+            body="Your appointment is at 3 pm.",
+            origin=about.pop("origin", Message.Origin.API),
+            **about,
+        )
+        sending.send_due()
+    return message
+
+
+def reply_at(when: datetime, thread: Thread) -> str:
+    with time_machine.travel(when, tick=False):
+        texts_us(thread.number, f"Is it still on? {when:%j %H:%M:%S}")
+    return str(newest(thread).reply)
+
+
+@pytest.mark.parametrize("hours", [1, 24, 720])
+def test_the_window_ends_to_the_second(telco: Any, hours: int):
+    thread = ThreadFactory.create(number__agent__sms_reply_window_hours=hours)
+    takes_texts(thread)
+    sent_at(START, thread, telco)
+    end = START + timedelta(hours=hours)
+
+    assert reply_at(end - timedelta(seconds=1), thread) == "pending"
+    assert reply_at(end, thread) == "window_closed"
+    thread.refresh_from_db()
+    assert thread.reply_until == end
+
+
+class WindowTest(TestCase):
+    @hypothesis_settings(max_examples=25, deadline=None)
+    @given(
+        st.sampled_from([(3, 29), (10, 25), (6, 1)]),
+        st.integers(0, 86_399),
+        st.integers(1, 720),
+        st.integers(-120, 120),
+    )
+    def test_a_window_is_so_many_hours_long_also_where_clocks_change(
+        self, day: tuple[int, int], second: int, hours: int, off: int
+    ):
+        local = datetime(2026, *day, tzinfo=ZoneInfo("Europe/London")) + timedelta(seconds=second)
+        sent = local.astimezone(UTC)
+        thread = ThreadFactory.create()
+        message = MessageFactory.create(thread=thread, reply_window_hours=hours)
+
+        window.open_window(thread, message, sent)
+
+        at = sent + timedelta(hours=hours, seconds=off)
+        assert thread.is_open(at) == (off < 0)
+
+
+def test_another_text_of_ours_starts_the_window_again(telco: Any):
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    sent_at(START, thread, telco)
+    sent_at(START + timedelta(hours=20), thread, telco, origin=Message.Origin.POST_CALL)
+
+    assert reply_at(START + timedelta(hours=43), thread) == "pending"
+    assert reply_at(START + timedelta(hours=44), thread) == "window_closed"
+
+
+def test_neither_their_texts_nor_automatic_answers_start_it_again(telco: Any):
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    sent_at(START, thread, telco)
+    assert reply_at(START + timedelta(hours=23), thread) == "pending"
+    sent_at(START + timedelta(hours=23), thread, telco, origin=Message.Origin.AUTO_REPLY)
+
+    assert reply_at(START + timedelta(hours=24), thread) == "window_closed"
+
+
+def test_the_thread_has_the_agent_and_context_of_the_newest_text_we_started(telco: Any):
+    from agents.factories import AgentFactory
+
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    other = AgentFactory.create(account=thread.account, sms_reply_window_hours=48)
+    sent_at(START, thread, telco, context_prompt="Be brief.")
+    sent_at(START + timedelta(hours=1), thread, telco, agent=other, context_prompt="Offer Tuesday.")
+
+    thread.refresh_from_db()
+    assert (thread.agent, thread.context_prompt) == (other, "Offer Tuesday.")
+    assert thread.reply_until == START + timedelta(hours=49)
+
+
+def test_a_text_that_was_refused_leaves_the_window_as_it_was(telco: Any):
+    from sms.tests.twilio_side import refuses_text
+
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    sent_at(START, thread, telco, context_prompt="The first.")
+    telco.reset()
+    refuses_text(thread, 21612)
+
+    sent_at(START + timedelta(hours=5), thread, telco, context_prompt="The second.")
+
+    thread.refresh_from_db()
+    assert thread.reply_until == START + timedelta(hours=24)
+    assert thread.context_prompt == "The first."
+
+
+def test_a_window_that_has_ended_is_closed_in_lists_too():
+    ended = ThreadFactory.create(open=True, reply_until=timezone.now() - timedelta(seconds=1))
+    still = ThreadFactory.create(open=True)
+
+    assert window.close_expired() == 1
+
+    ended.refresh_from_db()
+    still.refresh_from_db()
+    assert (ended.window_open, still.window_open) == (False, True)

@@ -1,0 +1,384 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+import responses
+import time_machine
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import Suppression
+from accounts.suppression import is_suppressed, suppress
+from sms import sending, services
+from sms.factories import PERSON, MessageFactory, PartFactory, ThreadFactory, new_sid
+from sms.models import Message, MessagePart, Pace, Thread
+from sms.tests.twilio_side import (
+    message_json,
+    messages_url,
+    refuses_text,
+    sends,
+    takes_texts,
+    tells,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_other_carrier(telco: Any) -> None:
+    """No test here may speak to anything but the carrier it describes."""
+
+
+def text(thread: Thread, body: str = "Your appointment is at 3 pm.", **about: Any) -> Message:
+    assert thread.number is not None
+    return services.send_text(
+        thread.account,
+        agent=thread.number.agent,
+        number=thread.number,
+        to_number=thread.their_number,
+        body=body,
+        origin=about.pop("origin", Message.Origin.API),
+        **about,
+    )
+
+
+def part_of(message: Message) -> MessagePart:
+    return message.parts.get()
+
+
+def test_a_text_is_sent_with_a_token_in_its_callback(telco: Any, settings: Any):
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    message = text(thread)
+
+    assert sending.send_due() == 1
+
+    message.refresh_from_db()
+    part = part_of(message)
+    assert (message.status, part.status) == ("queued", "queued")
+    assert part.carrier_sid.startswith("SM")
+    assert sends(telco) == [
+        {
+            "To": [PERSON],
+            "From": [thread.our_number],
+            "Body": ["Your appointment is at 3 pm."],
+            "StatusCallback": [f"{settings.PUBLIC_URL}/twilio/sms-status/?p={part.token}"],
+        }
+    ]
+    assert sending.send_due() == 0
+    assert len(sends(telco)) == 1
+
+
+def test_the_part_is_on_record_before_the_carrier_is_asked(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    seen = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        seen.append(part_of(message).status)
+        return 201, {}, '{"sid": "SM1"}'
+
+    telco.add_callback("POST", messages_url(thread), callback=answer)
+
+    sending.send_due()
+
+    assert seen == ["sending"]
+
+
+def test_a_refused_text_has_failed_and_says_why(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    refuses_text(thread, 21614)
+
+    sending.send_due()
+
+    message.refresh_from_db()
+    assert (message.status, message.error_code) == ("failed", 21614)
+    assert message.error_message == "The number texted is not a mobile number. (Twilio error 21614)"
+    assert message.sent_at is None
+    thread.refresh_from_db()
+    assert (thread.reply_until, thread.window_open) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 500},
+        {"status": 201, "body": "not json"},
+        {"body": requests.ReadTimeout("slow")},
+        {"body": requests.exceptions.ChunkedEncodingError()},
+    ],
+)
+def test_a_text_whose_answer_was_lost_is_never_sent_again(telco: Any, answer: dict[str, Any]):
+    message = text(thread := ThreadFactory.create())
+    responses.post(messages_url(thread), **answer)
+    later = text(thread, "And bring your card.")
+
+    sending.send_due()
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
+        sending.send_due()
+
+    assert len(sends(telco)) == 1
+    assert part_of(message).status == "unknown"
+    assert part_of(later).status == "waiting"  # texts to one person stay in order
+
+
+def test_a_lost_answer_is_settled_by_the_carriers_list(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    responses.post(messages_url(thread), body=requests.ReadTimeout("slow"))
+    sending.send_due()
+    now = timezone.now()
+    listed = [
+        message_json(new_sid(), body="Something else", date_created=_rfc(now)),
+        message_json("SM" + "7" * 32, date_created=_rfc(now)),
+        message_json(new_sid(), date_created=_rfc(now - timedelta(hours=1))),
+    ]
+    responses.get(messages_url(thread), json={"messages": listed})
+
+    sending.reconcile()
+
+    part = part_of(message)
+    assert (part.status, part.carrier_sid) == ("queued", "SM" + "7" * 32)
+
+
+def test_a_text_the_carrier_shows_no_trace_of_is_lost_and_not_sent_again(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    responses.post(messages_url(thread), body=requests.ReadTimeout("slow"))
+    sending.send_due()
+    responses.get(messages_url(thread), json={"messages": []})
+
+    sending.reconcile()
+    assert part_of(message).status == "unknown"
+    sending.reconcile(timezone.now() + timedelta(minutes=6))
+
+    message.refresh_from_db()
+    assert message.status == "failed"
+    assert "never said" in message.error_message
+    assert len(sends(telco)) == 1
+
+
+def test_a_lost_text_that_is_reported_after_all_comes_back_to_life(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    responses.post(messages_url(thread), body=requests.ReadTimeout("slow"))
+    sending.send_due()
+    responses.get(messages_url(thread), json={"messages": []})
+    sending.reconcile(timezone.now() + timedelta(minutes=6))
+
+    tells(part_of(message), "delivered", sid="SM" + "5" * 32)
+
+    message.refresh_from_db()
+    assert (message.status, part_of(message).carrier_sid) == ("delivered", "SM" + "5" * 32)
+    thread.refresh_from_db()
+    assert thread.window_open
+
+
+def test_while_the_carrier_does_not_answer_nothing_is_given_up(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    responses.post(messages_url(thread), body=requests.ReadTimeout("slow"))
+    sending.send_due()
+    responses.get(messages_url(thread), status=500)
+
+    sending.reconcile(timezone.now() + timedelta(hours=6))
+
+    assert part_of(message).status == "unknown"
+
+
+def test_a_process_that_died_while_sending_leaves_a_doubt_and_no_second_text(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    assert sending.claim_next() is not None
+    responses.get(messages_url(thread), json={"messages": []})
+
+    later = timezone.now() + timedelta(seconds=90)
+    with time_machine.travel(later):
+        assert sending.send_due() == 0
+        sending.reconcile()
+
+    assert part_of(message).status == "unknown"
+    assert sends(telco) == []
+
+
+def test_a_carrier_that_cannot_be_reached_is_tried_again_and_then_no_more(telco: Any):
+    message = text(thread := ThreadFactory.create())
+    responses.post(messages_url(thread), body=requests.ConnectTimeout())
+    start = timezone.now()
+
+    for minute in range(30):
+        with time_machine.travel(start + timedelta(minutes=minute), tick=False):
+            sending.send_due()
+
+    message.refresh_from_db()
+    assert len(sends(telco)) == 7
+    assert message.status == "failed"
+    assert message.error_message.startswith("The carrier could not be reached")
+    thread.refresh_from_db()
+    assert not thread.window_open
+
+
+def test_a_long_text_goes_in_parts_in_order_with_one_status_for_the_whole(telco: Any):
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    message = text(thread, "appointment " * 300)
+    assert message.segments == sum(message.parts.values_list("segments", flat=True)) == 25
+
+    start = timezone.now()
+    for tick in range(30):
+        with time_machine.travel(start + timedelta(seconds=tick), tick=False):
+            sending.send_due()
+
+    bodies = [form["Body"][0] for form in sends(telco)]
+    assert " ".join(bodies) == ("appointment " * 300).strip()
+    first, second, third = message.parts.all()
+    for part in (first, second):
+        tells(part, "delivered")
+    tells(third, "sent")
+    message.refresh_from_db()
+    assert message.status == "sent"
+    tells(third, "delivered")
+    message.refresh_from_db()
+    assert (message.status, message.delivered_at is not None) == ("delivered", True)
+
+
+def test_after_a_part_that_failed_the_rest_is_not_sent(telco: Any):
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    message = text(thread, "appointment " * 300)
+    sending.send_due()
+
+    tells(message.parts.get(number=1), "failed", ErrorCode="30007")
+    with time_machine.travel(timezone.now() + timedelta(minutes=5)):
+        sending.send_due()
+
+    message.refresh_from_db()
+    assert (message.status, message.error_code) == ("failed", 30007)
+    assert len(sends(telco)) == 1
+    assert [part.status for part in message.parts.all()] == ["failed"] * 3
+
+
+def test_a_number_sends_a_segment_a_second_and_other_numbers_beside_it(telco: Any):
+    ours, other = ThreadFactory.create(), ThreadFactory.create()
+    takes_texts(ours)
+    takes_texts(other)
+    sent: list[int] = []
+    start = timezone.now().replace(microsecond=0)
+    with time_machine.travel(start, tick=False):
+        for person in range(3):
+            text(ours if person == 0 else _thread_of(ours, person))
+        text(other)
+
+    for second in range(4):
+        with time_machine.travel(start + timedelta(seconds=second), tick=False):
+            sent.append(sending.send_due())
+
+    assert sent == [2, 1, 1, 0]
+
+
+def test_an_account_has_a_pace_of_its_own(telco: Any, settings: Any):
+    settings.SMS_PER_ACCOUNT_PER_SECOND = 1
+    ours = ThreadFactory.create()
+    other = ThreadFactory.create(account=ours.account)
+    takes_texts(ours)
+    takes_texts(other)
+    text(ours)
+    text(other)
+
+    with time_machine.travel(timezone.now(), tick=False):
+        assert sending.send_due() == 1
+
+
+def test_who_opted_out_meanwhile_is_not_texted(telco: Any):
+    thread = ThreadFactory.create()
+    message = text(thread)
+    suppress(thread.account, PERSON, source=Suppression.Source.OPERATOR)
+
+    assert sending.send_due() == 0
+
+    message.refresh_from_db()
+    assert (message.status, message.error_code) == ("failed", 21610)
+    assert sends(telco) == []
+    thread.refresh_from_db()
+    assert not thread.window_open
+
+
+def test_error_21610_enters_the_person_in_the_ledger_for_voice_too(telco: Any):
+    thread = ThreadFactory.create()
+    message = text(thread)
+    refuses_text(thread, 21610)
+
+    sending.send_due()
+
+    entry = is_suppressed(thread.account, PERSON, Suppression.Scope.VOICE)
+    assert entry is not None
+    assert entry.source == "carrier_21610"
+    assert entry.evidence == {"message_id": message.message_id}
+
+
+def test_a_text_called_off_in_time_is_not_sent_and_one_with_the_carrier_is_not_called_off(
+    telco: Any,
+):
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    early, late = text(thread), MessageFactory.create(taken=True)
+
+    assert sending.call_off(early.pk) is True
+    assert sending.call_off(late.pk) is False
+    assert sending.send_due() == 0
+
+    early.refresh_from_db()
+    assert (early.status, early.error_message) == ("failed", "Called off before it was sent.")
+    assert sends(telco) == []
+
+
+def test_a_number_that_was_removed_sends_nothing(telco: Any):
+    thread = ThreadFactory.create()
+    message = text(thread)
+    assert thread.number is not None
+    thread.number.delete()
+
+    assert sending.send_due() == 0
+
+    message.refresh_from_db()
+    assert message.error_message == "The number to text from was removed before the text was sent."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ten_workers_send_each_text_once(telco: Any, settings: Any):
+    settings.SMS_PER_NUMBER_PER_SECOND = settings.SMS_PER_ACCOUNT_PER_SECOND = 1000
+    thread = ThreadFactory.create()
+    takes_texts(thread)
+    for person in range(40):
+        text(_thread_of(thread, person), f"Text {person}")
+
+    def work(_: int) -> int:
+        try:
+            return sending.send_due()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as pool:
+        total = sum(pool.map(work, range(10)))
+    while Pace.objects.exists() and sending.send_due():
+        total += 1
+
+    bodies = sorted(form["Body"][0] for form in sends(telco))
+    assert bodies == sorted(f"Text {person}" for person in range(40))
+
+
+def test_two_parts_of_one_thread_are_never_in_doubt_at_once():
+    from django.db import IntegrityError
+
+    thread = ThreadFactory.create()
+    message = MessageFactory.create(thread=thread, part=None)
+    PartFactory.create(message=message, status="unknown")
+
+    with pytest.raises(IntegrityError, match="sms_part_one_unsettled_per_thread"):
+        PartFactory.create(message=message, number=2, status="sending")
+
+
+def _thread_of(like: Thread, person: int) -> Thread:
+    return ThreadFactory.create(
+        account=like.account, number=like.number, their_number=f"+4473861{person:05d}"
+    )
+
+
+def _rfc(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")

@@ -1,0 +1,177 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import responses
+import time_machine
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from sms import statuses
+from sms.factories import MessageFactory, new_sid
+from sms.models import Message, MessagePart
+from sms.tests.twilio_side import message_json, messages_url, tells
+
+pytestmark = pytest.mark.django_db
+
+# What a carrier says of one text in its life, whole and with its ending.
+LIVES = [
+    ["queued", "sending", "sent", "delivered"],
+    ["queued", "sent", "undelivered"],
+    ["accepted", "queued", "failed"],
+    ["queued", "sending", "sent"],  # a carrier without delivery reports
+    ["sent", "delivered", "read"],
+]
+ENDS = {
+    "delivered": "delivered",
+    "undelivered": "undelivered",
+    "failed": "failed",
+    "sent": "sent",
+    "read": "delivered",
+}
+
+
+class CallbacksTest(TestCase):
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.sampled_from(LIVES).flatmap(
+            lambda life: st.tuples(
+                st.just(life),
+                st.permutations(life),
+                st.lists(st.sampled_from(life), max_size=6),
+            )
+        )
+    )
+    def test_callbacks_in_every_order_and_number_end_in_the_same_true_status(
+        self, told: tuple[list[str], list[str], list[str]]
+    ):
+        life, order, again = told
+        message = MessageFactory.create(taken=True)
+        part = message.parts.get()
+
+        for word in [*order, *again]:
+            code = 30003 if word in {"undelivered", "failed"} else None
+            statuses.note_carriers_word(part.pk, word, code)
+
+        message.refresh_from_db()
+        end = ENDS[life[-1]]
+        assert message.status == end
+        assert message.error_code == (30003 if end in {"undelivered", "failed"} else None)
+        assert (message.delivered_at is not None) == (end == "delivered")
+
+
+def test_a_callback_before_our_own_answer_binds_the_text():
+    message = MessageFactory.create()
+    part = message.parts.get()
+    MessagePart.objects.filter(pk=part.pk).update(status="sending")
+
+    assert tells(part, "sent", sid="SM" + "1" * 32).status_code == 204
+    assert statuses.bind(part.pk, "SM" + "1" * 32) is True
+    assert statuses.bind(part.pk, "SM" + "2" * 32) is False
+
+    part.refresh_from_db()
+    assert (part.status, part.carrier_sid) == ("sent", "SM" + "1" * 32)
+
+
+def test_a_callback_about_another_text_changes_nothing():
+    part = MessageFactory.create(taken=True).parts.get()
+
+    assert tells(part, "delivered", sid=new_sid()).status_code == 204
+
+    part.refresh_from_db()
+    assert part.status == "queued"
+
+
+@pytest.mark.parametrize("query", ["", "?p=unknown", "?p=%00"])
+def test_a_callback_without_a_known_token_is_refused(query: str):
+    from sms.tests.twilio_side import knock
+
+    part = MessageFactory.create(taken=True).parts.get()
+
+    answer = knock(
+        "sms-status",
+        part.thread.number,
+        query=query,
+        MessageSid=part.carrier_sid,
+        MessageStatus="delivered",
+    )
+
+    assert answer.status_code == 403
+    part.refresh_from_db()
+    assert part.status == "queued"
+
+
+def test_a_callback_with_a_wrong_signature_changes_nothing():
+    part = MessageFactory.create(taken=True).parts.get()
+
+    answer = tells(part, "delivered", token="wrong")
+
+    assert answer.status_code == 403
+    part.refresh_from_db()
+    assert part.status == "queued"
+
+
+def test_an_error_code_is_told_in_words():
+    message = MessageFactory.create(taken=True)
+
+    tells(message.parts.get(), "undelivered", ErrorCode="30007")
+
+    message.refresh_from_db()
+    assert (message.status, message.error_code) == ("undelivered", 30007)
+    assert message.error_message == (
+        "The person's carrier filtered the text as unwanted. (Twilio error 30007)"
+    )
+
+
+def test_a_text_whose_callback_does_not_come_is_asked_about_within_half_a_minute(telco: Any):
+    message = MessageFactory.create(taken=True)
+    part = message.parts.get()
+    responses.get(
+        messages_url(part.thread, part.carrier_sid),
+        json=message_json(part.carrier_sid, status="delivered"),
+    )
+
+    assert statuses.ask_about_silent() == 0
+    assert statuses.ask_about_silent(timezone.now() + timedelta(seconds=16)) == 1
+
+    message.refresh_from_db()
+    assert message.status == "delivered"
+    assert statuses.ask_about_silent(timezone.now() + timedelta(hours=1)) == 0
+
+
+def test_a_text_that_stays_as_it_is_is_asked_about_ever_less_often(telco: Any):
+    part = MessageFactory.create(taken=True).parts.get()
+    asked = responses.get(
+        messages_url(part.thread, part.carrier_sid),
+        json=message_json(part.carrier_sid, status="sent"),
+    )
+    start = timezone.now()
+
+    for second in range(0, 80 * 3600, 600):
+        with time_machine.travel(start + timedelta(seconds=second), tick=False):
+            statuses.ask_about_silent()
+
+    assert 72 < asked.call_count < 100
+    part.refresh_from_db()
+    assert (part.status, part.check_at) == ("sent", None)
+
+
+def test_a_carrier_that_fails_is_asked_again(telco: Any):
+    part = MessageFactory.create(taken=True).parts.get()
+    responses.get(messages_url(part.thread, part.carrier_sid), status=500)
+
+    statuses.ask_about_silent(timezone.now() + timedelta(seconds=16))
+
+    part.refresh_from_db()
+    assert part.status == "queued"
+    assert part.check_at is not None
+
+
+def test_a_word_nobody_knows_changes_nothing():
+    message = MessageFactory.create(taken=True)
+
+    assert statuses.note_carriers_word(message.parts.get().pk, "pondering", None) is False
+
+    assert Message.objects.get(pk=message.pk).status == "queued"

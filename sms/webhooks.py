@@ -1,0 +1,122 @@
+"""Twilio's knocks about texts: one came in, or how one of ours fares. Signed, repeated, in any
+order; answered in milliseconds, as the work goes to a queue."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from accounts.models import CarrierAccount
+from agents.models import PhoneNumber
+from carriers import twilio, twiml
+from sms import inbound, statuses
+from sms.models import MessagePart
+
+log = structlog.get_logger(__name__)
+
+_MEDIA_AT_MOST = 10
+
+
+def _form(request: HttpRequest) -> dict[str, str] | None:
+    form = {name: str(request.POST.get(name, "")) for name in request.POST}
+    if any("\0" in text for text in form.values()) or not form.get("MessageSid"):
+        return None
+    return form
+
+
+def _is_signed(request: HttpRequest, carriers: Iterable[CarrierAccount]) -> bool:
+    # What was signed is the address as the carrier knows it, query and unknown fields included.
+    query = request.META.get("QUERY_STRING", "")
+    url = f"{settings.PUBLIC_URL}{request.path}" + (f"?{query}" if query else "")
+    signature = request.headers.get("X-Twilio-Signature", "")
+    return any(
+        twilio.verify_signature(carrier.auth_token, url, request.POST, signature)
+        for carrier in carriers
+    )
+
+
+def _forbidden() -> HttpResponse:
+    log.warning("text_webhook_refused")
+    return HttpResponse("The signature is not valid.", status=403, content_type="text/plain")
+
+
+@csrf_exempt
+@require_POST
+def received(request: HttpRequest) -> HttpResponse:
+    """A text came in. It is stored once, however often it is brought; the answer to the carrier is
+    always empty, as ours to the person goes out by a request of its own."""
+    form = _form(request)
+    if form is None:
+        return _forbidden()
+    number = (
+        PhoneNumber.objects.select_related("account", "agent", "carrier_account")
+        .filter(phone_number=form.get("To", ""))
+        .first()
+    )
+    sid = form.get("AccountSid", "")
+    if number is not None:
+        signers: Any = [number.carrier_account] if number.carrier_account.sid == sid else []
+    else:
+        signers = CarrierAccount.objects.filter(sid=sid)
+    if not _is_signed(request, signers):
+        return _forbidden()
+    if number is None:
+        log.warning("text_to_unknown_number", message_sid=form["MessageSid"][:64])
+    else:
+        inbound.receive(
+            number,
+            carrier_sid=form["MessageSid"][:64],
+            from_number=form.get("From", "")[:64],
+            body=form.get("Body", ""),
+            media=_media(form),
+            opt_out_type=form.get("OptOutType", ""),
+        )
+    return HttpResponse(twiml.nothing_to_send(), content_type="text/xml")
+
+
+def _media(form: dict[str, str]) -> list[dict[str, str]]:
+    count = form.get("NumMedia", "")
+    found = min(int(count), _MEDIA_AT_MOST) if count.isascii() and count.isdigit() else 0
+    return [
+        {
+            "url": form.get(f"MediaUrl{position}", ""),
+            "content_type": form.get(f"MediaContentType{position}", ""),
+        }
+        for position in range(found)
+    ]
+
+
+@csrf_exempt
+@require_POST
+def status(request: HttpRequest) -> HttpResponse:
+    """How one of our texts fares. Old news changes nothing."""
+    form, token = _form(request), request.GET.get("p", "")
+    if form is None or not token or "\0" in token:
+        return _forbidden()
+    part = (
+        MessagePart.objects.select_related("thread__number__carrier_account", "thread__account")
+        .filter(token=token)
+        .first()
+    )
+    if part is None:
+        return _forbidden()
+    sid, number = form.get("AccountSid", ""), part.thread.number
+    carriers = (
+        [number.carrier_account]
+        if number is not None
+        else list(CarrierAccount.objects.filter(account=part.thread.account))
+    )
+    if not _is_signed(request, [carrier for carrier in carriers if carrier.sid == sid]):
+        return _forbidden()
+    code = form.get("ErrorCode", "")
+    if statuses.bind(part.pk, form["MessageSid"][:64]):
+        statuses.note_carriers_word(
+            part.pk,
+            form.get("MessageStatus", ""),
+            int(code) if code.isascii() and code.isdigit() and len(code) < 9 else None,
+        )
+    return HttpResponse(status=204)
