@@ -19,6 +19,7 @@ from unfold.widgets import (
 )
 
 from accounts.errors import ApiError
+from accounts.keys import default_account
 from agents.inputs import AgentInput, NumberImport, NumberSettings
 from agents.models import Agent, PhoneNumber
 from agents.numbers import import_number, release_number
@@ -93,6 +94,25 @@ class AgentForm(_CheckedForm):
     class Meta:
         model = Agent
         fields = ()
+        labels = {
+            "voice_id": "Voice",
+            "llm_model": "Model",
+            "ai_speaks_first": "Agent speaks first",
+            "stt_confidence": "Recognition: least confidence",
+            "stt_max_silence_ms": "Recognition: longest silence",
+            "ivr_timeout_seconds": "Longest time in a phone menu",
+            "hangup_on_ivr": "Hang up on phone menus",
+            "func_end_call": "Agent may end the call",
+            "dtmf_enabled": "Agent may press keys",
+            "amd_enabled": "Voicemail detection by the carrier",
+            "voicemail_leave_enabled": "Leave a voicemail",
+            "incall_sms_enabled": "Texts during the call",
+            "post_call_sms_enabled": "Text after the call",
+            "post_call_sms_template": "What that text says",
+            "enable_sms_reply": "Answer texts",
+            "sms_reply_window_hours": "Answer texts for so many hours",
+            "webhook_url": "Webhook URL",
+        }
 
 
 class PhoneNumberForm(_CheckedForm):
@@ -170,6 +190,7 @@ class AgentAdmin(ModelAdmin):
         (
             "Who speaks",
             {
+                "classes": ("tab",),
                 "fields": (
                     "system_prompt",
                     "welcome_message",
@@ -179,12 +200,13 @@ class AgentAdmin(ModelAdmin):
                     "llm_model",
                     "temperature",
                     "response_length",
-                )
+                ),
             },
         ),
         (
             "Conversation",
             {
+                "classes": ("tab",),
                 "fields": (
                     "ai_speaks_first",
                     "dynamic_greeting",
@@ -197,12 +219,13 @@ class AgentAdmin(ModelAdmin):
                     "stt_max_silence_ms",
                     "fallback_message",
                     "speaking_rate",
-                )
+                ),
             },
         ),
         (
             "Call controls",
             {
+                "classes": ("tab",),
                 "fields": (
                     "max_call_duration_seconds",
                     "silence_hangup_seconds",
@@ -214,24 +237,26 @@ class AgentAdmin(ModelAdmin):
                     "transfer_type",
                     "transfer_number",
                     "transfer_whisper",
-                )
+                ),
             },
         ),
         (
             "Voicemail and recording",
             {
+                "classes": ("tab",),
                 "fields": (
                     "amd_enabled",
                     "voicemail_leave_enabled",
                     "voicemail_message",
                     "record_call",
                     "recording_source",
-                )
+                ),
             },
         ),
         (
             "After the call, and texts",
             {
+                "classes": ("tab",),
                 "fields": (
                     "enable_post_call_analysis",
                     "data_extraction_fields",
@@ -242,11 +267,22 @@ class AgentAdmin(ModelAdmin):
                     "enable_sms_reply",
                     "sms_reply_window_hours",
                     "webhook_url",
-                )
+                ),
             },
         ),
-        ("Dates", {"fields": ("created_at", "updated_at")}),
+        ("Dates", {"classes": ("tab",), "fields": ("created_at", "updated_at")}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what only an agent that exists has."""
+        if obj is not None:
+            return super().get_fieldsets(request, obj)
+        head = (None, {"fields": ("name", "account", "is_active")})
+        return (head, *self.fieldsets[1:-1])
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {"account": default_account().pk, **initial}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
         rows: QuerySet[Agent] = super().get_queryset(request)
@@ -312,6 +348,10 @@ class PhoneNumberAdmin(ModelAdmin):
         ),
         ("Carrier", {"fields": ("carrier_account", "carrier_number_sid", "created_at")}),
     )
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        kwargs["extra_context"] = {"title": "Import a number"}
+        return super().add_view(request, *args, **kwargs)
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

@@ -200,8 +200,7 @@ class CallAdmin(ReadOnlyAdmin):
         return bool(ModelAdmin.has_add_permission(self, request))
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        extra = {"title": "Call somebody", "show_save_and_add_another": False}
-        kwargs["extra_context"] = extra | {"show_save_and_continue": False}
+        kwargs["extra_context"] = {"title": "Call somebody"}
         page: HttpResponse = super().add_view(request, *args, **kwargs)
         return page
 

@@ -74,7 +74,16 @@ def processes() -> list[Process]:
         )
     celery = (python, "-m", "celery", "--app=nixflex", "--skip-checks", "--quiet")
     needed += [
-        Process("web", _uvicorn(settings.PORT), {"NIXFLEX_ROLE": "web"}, settings.PORT),
+        Process(
+            "web",
+            _uvicorn(settings.PORT),
+            {
+                "NIXFLEX_ROLE": "web",
+                # whitenoise's files are small and in the page cache
+                "PYTHONWARNINGS": "ignore:StreamingHttpResponse must consume synchronous",
+            },
+            settings.PORT,
+        ),
         Process(
             "media",
             _uvicorn(settings.MEDIA_PORT),

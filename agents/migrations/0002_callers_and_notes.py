@@ -5,60 +5,128 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_suppression_and_stored_answers'),
-        ('agents', '0001_initial'),
+        ("accounts", "0002_suppression_and_stored_answers"),
+        ("agents", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='agent',
-            name='identity_check',
-            field=models.CharField(choices=[('name', 'Name'), ('reference_id', 'Reference Id'), ('email', 'Email'), ('phone', 'Phone'), ('location', 'Location')], default='name', help_text='what a caller must say before private notes are used', max_length=16),
+            model_name="agent",
+            name="identity_check",
+            field=models.CharField(
+                choices=[
+                    ("name", "Name"),
+                    ("reference_id", "Reference Id"),
+                    ("email", "Email"),
+                    ("phone", "Phone"),
+                    ("location", "Location"),
+                ],
+                default="name",
+                help_text="what a caller must say before private notes are used",
+                max_length=16,
+            ),
         ),
         migrations.CreateModel(
-            name='Caller',
+            name="Caller",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('caller_number', models.CharField(help_text='E.164', max_length=16)),
-                ('name', models.CharField(blank=True, max_length=120)),
-                ('email', models.CharField(blank=True, max_length=120)),
-                ('phone', models.CharField(blank=True, max_length=40)),
-                ('location', models.CharField(blank=True, max_length=120)),
-                ('reference_id', models.CharField(blank=True, max_length=64)),
-                ('preference', models.CharField(blank=True, max_length=200)),
-                ('last_call', models.CharField(blank=True, max_length=400)),
-                ('open_item', models.CharField(blank=True, max_length=400)),
-                ('private_fields', models.JSONField(blank=True, default=list, help_text='withheld until the caller has confirmed who they are, as ["email", "open_item"]')),
-                ('sources', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('number', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='callers', to='agents.phonenumber')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("caller_number", models.CharField(help_text="E.164", max_length=16)),
+                ("name", models.CharField(blank=True, max_length=120)),
+                ("email", models.CharField(blank=True, max_length=120)),
+                ("phone", models.CharField(blank=True, max_length=40)),
+                ("location", models.CharField(blank=True, max_length=120)),
+                ("reference_id", models.CharField(blank=True, max_length=64)),
+                ("preference", models.CharField(blank=True, max_length=200)),
+                ("last_call", models.CharField(blank=True, max_length=400)),
+                ("open_item", models.CharField(blank=True, max_length=400)),
+                (
+                    "private_fields",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text='withheld until the caller has confirmed who they are, as ["email", "open_item"]',
+                    ),
+                ),
+                ("sources", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "number",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="callers",
+                        to="agents.phonenumber",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-updated_at', '-pk'],
-                'constraints': [models.UniqueConstraint(fields=('number', 'caller_number'), name='agents_caller_one_per_number')],
+                "ordering": ["-updated_at", "-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("number", "caller_number"), name="agents_caller_one_per_number"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Note',
+            name="Note",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('person', models.CharField(help_text='E.164', max_length=16)),
-                ('our_number', models.CharField(blank=True, help_text='E.164', max_length=16)),
-                ('kind', models.CharField(choices=[('call', 'Call'), ('text', 'Text'), ('operator', 'Operator')], max_length=8)),
-                ('source', models.CharField(blank=True, max_length=64)),
-                ('is_outbound', models.BooleanField(default=False, help_text='we called or texted them')),
-                ('at', models.DateTimeField()),
-                ('text', models.TextField()),
-                ('is_private', models.BooleanField(default=False, help_text='withheld until the caller has confirmed who they are')),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notes', to='accounts.account')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("person", models.CharField(help_text="E.164", max_length=16)),
+                ("our_number", models.CharField(blank=True, help_text="E.164", max_length=16)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("call", "Call"), ("text", "Text"), ("operator", "Operator")],
+                        max_length=8,
+                    ),
+                ),
+                ("source", models.CharField(blank=True, max_length=64)),
+                (
+                    "is_outbound",
+                    models.BooleanField(default=False, help_text="we called or texted them"),
+                ),
+                ("at", models.DateTimeField()),
+                ("text", models.TextField()),
+                (
+                    "is_private",
+                    models.BooleanField(
+                        default=False,
+                        help_text="withheld until the caller has confirmed who they are",
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notes",
+                        to="accounts.account",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at', '-pk'],
-                'indexes': [models.Index(fields=['account', 'person', '-at'], name='agents_note_of_person')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('source', ''), _negated=True), fields=('account', 'source'), name='agents_note_one_per_source')],
+                "ordering": ["-at", "-pk"],
+                "indexes": [
+                    models.Index(fields=["account", "person", "-at"], name="agents_note_of_person")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("source", ""), _negated=True),
+                        fields=("account", "source"),
+                        name="agents_note_one_per_source",
+                    )
+                ],
             },
         ),
     ]
