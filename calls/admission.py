@@ -39,6 +39,7 @@ def admit_next(now: datetime | None = None) -> DialAttempt | None:
 
     The attempt is committed as ``pending`` with a token of its own before anybody asks the carrier.
     None: nobody waits, or no line is free. An account at its own limit does not hold up the others.
+    A call waits while nobody knows whether an earlier one from its number to its person rings.
     Some lines (``INBOUND_RESERVED_CALLS``) are kept for people who call us.
     """
     _lock()
@@ -61,7 +62,12 @@ def admit_next(now: datetime | None = None) -> DialAttempt | None:
     if call is None:
         return None
     attempt = DialAttempt.objects.create(
-        call=call, number=call.attempts.count() + 1, token=secrets.token_urlsafe(24)
+        call=call,
+        account_id=call.account_id,
+        from_number=call.from_number,
+        to_number=call.to_number,
+        number=call.attempts.count() + 1,
+        token=secrets.token_urlsafe(24),
     )
     record(call, "dialling", attempt=attempt.number)
     return attempt

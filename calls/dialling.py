@@ -4,7 +4,6 @@ it again (DESIGN decision 4)."""
 
 import logging
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from django.conf import settings
 from django.db import transaction
@@ -194,62 +193,43 @@ def reconcile(now: datetime | None = None) -> None:
     )
     for pk in overdue.values_list("pk", flat=True):
         doubt_outcome(pk, "the dialling process died on the way")
-    unknown = (
-        DialAttempt.objects.filter(status=DialAttempt.Status.UNKNOWN)
-        .select_related("call__number__carrier_account")
-        .order_by("call__from_number", "call__to_number", "created_at", "pk")
+    unknown = DialAttempt.objects.filter(status=DialAttempt.Status.UNKNOWN).select_related(
+        "call__number__carrier_account"
     )
-    for _, pair in groupby(unknown, key=lambda a: (a.call.from_number, a.call.to_number)):
-        _reconcile_pair(list(pair), now)
+    for attempt in unknown.order_by("created_at", "pk"):
+        _reconcile_one(attempt, now)
 
 
-def _reconcile_pair(attempts: list[DialAttempt], now: datetime) -> None:
-    """Attempts from one number to another, oldest first: the carrier's list cannot tell their calls
-    apart."""
-    first = attempts[0]
-    account = carrier_account_of(first.call)
+def _reconcile_one(attempt: DialAttempt, now: datetime) -> None:
+    """Find the attempt's call in the carrier's list.
+
+    It is the one between these two numbers and of this time that is no other attempt's: while this
+    attempt is unsettled the database allows no second one.
+    """
+    account = carrier_account_of(attempt.call)
     try:
-        seen = (
+        listed = (
             twilio.list_calls(
                 account,
-                to=first.call.to_number,
-                from_=first.call.from_number,
-                since=first.created_at - CLOCK_SKEW,
+                to=attempt.to_number,
+                from_=attempt.from_number,
+                since=attempt.created_at - CLOCK_SKEW,
             )
             if account
             else []
         )
     except CarrierError as failure:
         # Not asked is not absent: nothing is given up while the carrier does not answer.
-        logger.warning("cannot list calls to settle %d attempts: %s", len(attempts), type(failure))
+        logger.warning("cannot list calls to settle an attempt: %s", type(failure))
         return
-    if _is_pending(first.call):
-        return  # one of the calls listed may be that one's
-    last = attempts[-1].created_at + ANSWER_AT_MOST
-    bound = set(
-        Call.objects.filter(carrier_sid__in=[call.sid for call in seen]).values_list(
-            "carrier_sid", flat=True
-        )
-    )
-    unclaimed = [
-        call
-        for call in seen
-        if call.sid not in bound and call.created_at and call.created_at <= last
+    sids = [
+        call.sid
+        for call in listed
+        if call.created_at and call.created_at <= attempt.created_at + ANSWER_AT_MOST
     ]
-    if len(unclaimed) == len(attempts):
-        for attempt, found in zip(attempts, unclaimed, strict=True):
-            accept(attempt.pk, found.sid)
-        return
-    settle_by = now - timedelta(seconds=settings.DIAL_SETTLE_SECONDS)
-    for attempt in attempts:
-        if attempt.created_at < settle_by:
-            _give_up(attempt.pk)
-
-
-def _is_pending(call: Call) -> bool:
-    """Whether a request from the same number to the same number is on its way right now."""
-    return DialAttempt.objects.filter(
-        status=DialAttempt.Status.PENDING,
-        call__from_number=call.from_number,
-        call__to_number=call.to_number,
-    ).exists()
+    known = Call.objects.filter(carrier_sid__in=sids).values_list("carrier_sid", flat=True)
+    unclaimed = set(sids) - set(known)
+    if len(unclaimed) == 1:
+        accept(attempt.pk, unclaimed.pop())
+    elif attempt.created_at < now - timedelta(seconds=settings.DIAL_SETTLE_SECONDS):
+        _give_up(attempt.pk)

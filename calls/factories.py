@@ -92,6 +92,9 @@ class DialAttemptFactory(DjangoModelFactory[DialAttempt]):
         model = DialAttempt
 
     call = SubFactory(CallFactory)
+    account = SelfAttribute("call.account")
+    from_number = SelfAttribute("call.from_number")
+    to_number = SelfAttribute("call.to_number")
     token = LazyFunction(lambda: secrets.token_urlsafe(24))
 
 

@@ -28,6 +28,15 @@ class CallQuerySet(models.QuerySet["Call"]):
             .filter(Q(dial_after__isnull=True) | Q(dial_after__lte=now))
             .filter(Q(dial_before__isnull=True) | Q(dial_before__gt=now))
             .exclude(Exists(DialAttempt.objects.open().filter(call=OuterRef("pk"))))
+            .exclude(
+                Exists(
+                    DialAttempt.objects.unsettled().filter(
+                        account=OuterRef("account"),
+                        from_number=OuterRef("from_number"),
+                        to_number=OuterRef("to_number"),
+                    )
+                )
+            )
         )
 
     def too_late(self, now: datetime) -> "CallQuerySet":
@@ -222,6 +231,10 @@ class DialAttemptQuerySet(models.QuerySet["DialAttempt"]):
         """Attempts by which a phone rings, may ring or did ring: no second one may be made."""
         return self.filter(status__in=DialAttempt.OPEN)
 
+    def unsettled(self) -> "DialAttemptQuerySet":
+        """Attempts of which nobody knows yet whether they ring a phone."""
+        return self.filter(status__in=DialAttempt.UNSETTLED)
+
 
 class DialAttempt(models.Model):
     """One create-call request to the carrier, committed before it is sent (DESIGN decision 4).
@@ -243,8 +256,13 @@ class DialAttempt(models.Model):
         Status.UNKNOWN: frozenset({Status.ACCEPTED, Status.LOST}),
     }
     OPEN: ClassVar[frozenset[str]] = frozenset({Status.PENDING, Status.UNKNOWN, Status.ACCEPTED})
+    UNSETTLED: ClassVar[frozenset[str]] = frozenset({Status.PENDING, Status.UNKNOWN})
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="attempts")
+    # The call's, beside it so that the database can hold the constraint on them.
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="dial_attempts")
+    from_number = models.CharField(max_length=64)
+    to_number = models.CharField(max_length=64)
     number = models.PositiveSmallIntegerField(default=1)
     # Rides in every callback URL, so that any callback binds the carrier's call to this row.
     token = models.CharField(max_length=64, unique=True)
@@ -272,6 +290,12 @@ class DialAttempt(models.Model):
                 fields=["call"],
                 condition=Q(status__in=["pending", "unknown", "accepted"]),
                 name="calls_dialattempt_one_open_per_call",
+            ),
+            models.UniqueConstraint(
+                # The carrier's list cannot tell two such calls apart: the second one waits.
+                fields=["account", "from_number", "to_number"],
+                condition=Q(status__in=["pending", "unknown"]),
+                name="calls_dialattempt_one_unsettled_per_pair",
             ),
         ]
 
