@@ -12,7 +12,7 @@ from accounts.errors import not_found_error
 from accounts.idempotency import guarded
 from accounts.paging import page_of
 from accounts.parsing import body
-from calls import services
+from calls import aftercare, services
 from calls.inputs import NewCall, filtered
 from calls.models import Call
 from calls.outputs import CallOutput, CallPlaced, placed
@@ -82,9 +82,22 @@ class CallView(APIView):
     @extend_schema(operation_id="calls_get", tags=["Calls"], responses=CallOutput)
     def get(self, request: Request, call_id: str) -> Response:
         """Return a call, by our id or the carrier's."""
-        either = Q(call_id=call_id) | Q(carrier_sid=call_id)
-        calls = Call.objects.of(account_of(request)).prefetch_related("turns")
-        call = None if "\0" in call_id else calls.filter(either).first()
-        if call is None:
-            raise not_found_error("call_not_found", "Call not found.")
+        return Response(CallOutput(_call(request, call_id)).data)
+
+
+class AnalyzeView(APIView):
+    @extend_schema(operation_id="calls_analyze", tags=["Calls"], request=None, responses=CallOutput)
+    def post(self, request: Request, call_id: str) -> Response:
+        """Analyse a finished call again; ``call.analyzed`` tells of it when it is done."""
+        call = _call(request, call_id)
+        aftercare.analyse_again(call)
         return Response(CallOutput(call).data)
+
+
+def _call(request: Request, call_id: str, code: str = "call_not_found") -> Call:
+    either = Q(call_id=call_id) | Q(carrier_sid=call_id)
+    calls = Call.objects.of(account_of(request)).prefetch_related("turns")
+    call = None if "\0" in call_id else calls.filter(either).first()
+    if call is None:
+        raise not_found_error(code, "Call not found.")
+    return call

@@ -13,6 +13,6 @@ def dial_next() -> None:
     current_app.send_task(DIAL)
 
 
-def after_call(call_pk: int) -> None:
-    """Have a worker do what follows a call that is over."""
-    current_app.send_task(AFTER_CALL, args=[call_pk])
+def after_call(call_pk: int, *, in_s: int = 0) -> None:
+    """Have a worker do what follows a call that is over, in so many seconds."""
+    current_app.send_task(AFTER_CALL, args=[call_pk], countdown=in_s)

@@ -13,15 +13,18 @@ from calls.recordings import signed_url
 HEARD_ENOUGH = 0.75
 
 
-def transcript(turns: list[Turn]) -> str:
-    """Return the conversation as text, a line a turn: ``AI: …`` and ``Caller: …``."""
-    speakers = {Turn.Role.AGENT.value: "AI", Turn.Role.CALLER.value: "Caller"}
+def transcript(turns: list[Turn], *, agent: str = "AI") -> str:
+    """Return the conversation as text, a line a turn: ``AI: …`` and ``Caller: …``.
+
+    Webhooks call the ``agent`` by another word (spec 5.3).
+    """
+    speakers = {Turn.Role.AGENT.value: agent, Turn.Role.CALLER.value: "Caller"}
     return "\n".join(
-        f"{speakers[turn.role]}: {' '.join(turn.text.split())}" for turn in turns if _was_said(turn)
+        f"{speakers[turn.role]}: {' '.join(turn.text.split())}" for turn in turns if was_said(turn)
     )
 
 
-def _was_said(turn: Turn) -> bool:
+def was_said(turn: Turn) -> bool:
     if not turn.text.strip():
         return False
     if not turn.interrupted or not turn.full_text:
@@ -92,6 +95,7 @@ class CallOutput(serializers.ModelSerializer[Call]):
             "caller_sentiment",
             "call_successful",
             "extracted_data",
+            "extracted_from",
             "bookings",
             "recording_url",
             "recording_duration_s",

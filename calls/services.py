@@ -15,8 +15,8 @@ from accounts.errors import ApiError, not_found_error
 from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
-from calls import nudges
-from calls.models import Call, CallEvent, DialAttempt
+from calls import news, nudges
+from calls.models import Aftercare, Call, CallEvent, DialAttempt
 from calls.signals import call_ended
 
 logger = logging.getLogger(__name__)
@@ -162,6 +162,8 @@ def move_call(
         changed.append("answered_at")
     call.save(update_fields=changed)
     record(call, status)
+    if status == Call.Status.IN_PROGRESS:
+        news.tell_started(call)
     return True
 
 
@@ -237,6 +239,7 @@ def _end(
         ]
     )
     record(call, "ended", status=status, reason=call.ended_reason)
+    Aftercare.objects.create(call=call)
     transaction.on_commit(partial(_announce_end, call.pk), robust=True)
     transaction.on_commit(partial(nudges.after_call, call.pk), robust=True)
     transaction.on_commit(nudges.dial_next, robust=True)  # its line is free

@@ -3,7 +3,7 @@ left to do."""
 
 from celery import shared_task
 
-from calls import dialling, nudges, services, sweeping
+from calls import aftercare, dialling, nudges, sweeping
 
 
 @shared_task
@@ -15,15 +15,17 @@ def dial() -> None:
 @shared_task
 def sweep() -> None:
     """Find what lost news left behind: doubtful dials, calls that ended unheard, calls still
-    waiting."""
+    waiting, after-care that was not done."""
     dialling.reconcile()
     sweeping.check_stale_calls()
     sweeping.cancel_too_late()
     for _ in range(sweeping.calls_to_nudge()):
         nudges.dial_next()
+    for call_pk in aftercare.overdue():
+        nudges.after_call(call_pk)
 
 
 @shared_task
 def after_call(call_pk: int) -> None:
-    """Complete the record of a call that is over with what its last turns told."""
-    services.note_latency(call_pk)
+    """Analyse a call that is over, remember what it told, and tell who listens."""
+    aftercare.care_for(call_pk)

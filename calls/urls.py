@@ -6,4 +6,5 @@ urlpatterns = [
     path("calls", api.CallsView.as_view(), name="calls"),
     path("calls/outbound", api.OutboundView.as_view(), name="calls-outbound"),
     path("calls/<str:call_id>", api.CallView.as_view(), name="call"),
+    path("calls/<str:call_id>/analyze", api.AnalyzeView.as_view(), name="call-analyze"),
 ]

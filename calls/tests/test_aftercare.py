@@ -1,0 +1,478 @@
+"""What a call leaves once it is over, and who is told."""
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from accounts.factories import ApiKeyFactory, api_client
+from agents.models import Caller, Note
+from calls import aftercare, services
+from calls.factories import CallFactory, TurnFactory
+from calls.models import Aftercare, Call, CallEvent, Turn
+from calls.tests.model_side import ModelServer, running_model
+from webhooks.factories import EndpointFactory
+from webhooks.models import Event
+
+pytestmark = pytest.mark.django_db
+
+GENERAL: dict[str, Any] = {
+    "summary": "Sarah Johnson booked a check-up for Tuesday at 2 pm.",
+    "sentiment": "happy",
+    "successful": True,
+    "caller_name": "Sarah Johnson",
+    "call_reason": "wanted to book a check-up",
+    "email": "",
+    "phone": "",
+    "location": "",
+    "reference_id": "",
+    "preference": "afternoons",
+    "open_item": "",
+}
+FIELDS = [
+    {"name": "appointment_day", "type": "text", "description": "The day that was booked."},
+    {"name": "party", "type": "number", "description": "How many people come."},
+    {"name": "insured", "type": "boolean", "description": "Whether they are insured."},
+    {"name": "branch", "type": "selector", "description": "Where.", "choices": ["north", "south"]},
+]
+EXTRACTED: dict[str, Any] = {
+    "extracted": {"appointment_day": "Tuesday", "party": None, "insured": True, "branch": "west"},
+    "said_in": {"appointment_day": 3, "party": -1, "insured": 1, "branch": -1},
+}
+
+
+@pytest.fixture
+def model(settings) -> Iterator[ModelServer]:
+    with running_model() as running:
+        running.answers = [GENERAL]
+        settings.ANTHROPIC_API_URL = running.url
+        yield running
+
+
+def over(*said: str, **fields: Any) -> Call:
+    """A call that just ended; agent and caller spoke in turn, the agent first."""
+    call = CallFactory.create(over=True, **fields)
+    for n, text in enumerate(said):
+        role = Turn.Role.CALLER if n % 2 else Turn.Role.AGENT
+        TurnFactory.create(call=call, sequence=n, role=role, text=text)
+    Aftercare.objects.create(call=call)
+    return call
+
+
+def talk(**fields: Any) -> Call:
+    return over(
+        "Hello, this is Mia of Bright Smile Dental.",
+        "Hi, I am Sarah Johnson and yes I am insured with you.",
+        "Lovely. Which day suits you, Monday or Tuesday?",
+        "On Tuesday at two please, afternoons are best for me.",
+        "Tuesday at two it is. Goodbye.",
+        **fields,
+    )
+
+
+def told(call: Call) -> list[dict[str, Any]]:
+    events = Event.objects.filter(subject=call.call_id).order_by("pk")
+    return [json.loads(event.body) for event in events]
+
+
+def listened(call: Call) -> Call:
+    EndpointFactory.create(account=call.account)
+    return call
+
+
+def test_a_talk_leaves_its_analysis_and_the_news_of_it(model):
+    metadata = {"order": 7, "nested": {"a": [1, 2.5, None]}, "ünï": "✓"}
+    call = listened(talk(metadata=metadata, agent__data_extraction_fields=FIELDS))
+    model.answers = [GENERAL, EXTRACTED]
+
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert call.call_summary == "Sarah Johnson booked a check-up for Tuesday at 2 pm."
+    assert (call.caller_sentiment, call.call_successful) == ("happy", True)
+    assert (call.caller_name, call.call_reason) == ("Sarah Johnson", "wanted to book a check-up")
+    assert call.extracted_data == {
+        "appointment_day": "Tuesday",
+        "party": None,
+        "insured": True,
+        "branch": None,  # "west" is none of the choices
+    }
+    assert call.extracted_from == {
+        "appointment_day": {"turn": 3, "at_ms": 9000},
+        "insured": {"turn": 1, "at_ms": 3000},
+    }
+    (news,) = told(call)
+    assert news["event"] == "call.completed"
+    assert news["metadata"] == metadata
+    assert news["extracted"] == call.extracted_data
+    assert news["transcript"].startswith(
+        "Agent: Hello, this is Mia of Bright Smile Dental.\nCaller:"
+    )
+    assert news["summary"] == call.call_summary
+    row = call.aftercare
+    assert (row.analysis, row.due_at, row.error) == ("done", None, "")
+
+
+def test_the_payload_has_the_documented_fields(model):
+    call = listened(talk(metadata={}))
+
+    aftercare.care_for(call.pk)
+
+    (news,) = told(call)
+    assert {*news} == {
+        "event", "call_id", "agent_id", "direction", "from", "to", "status", "ended_reason",
+        "started_at", "ended_at", "duration_seconds", "transcript", "summary", "sentiment",
+        "successful", "extracted", "bookings", "recording_url", "recording_duration_seconds",
+        "voicemail_detected", "campaign_id", "avg_latency_ms", "metadata", "caller_name",
+        "call_reason",
+    }  # fmt: skip
+    assert news["call_id"] == call.call_id
+    assert (news["from"], news["to"]) == (call.from_number, call.to_number)
+    assert (news["status"], news["ended_reason"]) == ("completed", "callee_hangup")
+    assert (news["duration_seconds"], news["extracted"], news["bookings"]) == (37, None, [])
+    assert news["ended_at"].endswith("Z")
+
+
+def test_the_model_is_given_numbered_turns_and_a_closed_form(model):
+    call = talk(agent__data_extraction_fields=FIELDS, prompt="Book a check-up.")
+    model.answers = [GENERAL, EXTRACTED]
+
+    aftercare.care_for(call.pk)
+
+    assert "\n1. Caller: Hi, I am Sarah Johnson" in model.prompt()
+    assert model.prompt(1) == model.prompt(0)
+    form = model.schema(1)
+    assert form["additionalProperties"] is False
+    assert form["properties"]["extracted"]["required"] == [field["name"] for field in FIELDS]
+    assert "Book a check-up." in model.schema(0)["properties"]["successful"]["description"]
+
+
+def test_what_was_not_heard_is_not_analysed(model):
+    call = talk()
+    TurnFactory.create(
+        call=call,
+        sequence=5,
+        text="We also",
+        full_text="We also close at five on Friday.",
+        interrupted=True,
+    )
+
+    aftercare.care_for(call.pk)
+
+    assert "We also" not in model.prompt()
+
+
+def test_many_fields_are_asked_for_a_few_at_a_time(model):
+    fields = [{"name": f"field_{n}", "type": "text", "description": "x"} for n in range(23)]
+    call = talk(agent__data_extraction_fields=fields)
+    parts = [fields[:10], fields[10:20], fields[20:]]
+    model.answers = [
+        GENERAL,
+        *(
+            {
+                "extracted": {field["name"]: field["name"] for field in part},
+                "said_in": {field["name"]: -1 for field in part},
+            }
+            for part in parts
+        ),
+    ]
+
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert len(model.requests) == 4
+    assert call.extracted_data == {f"field_{n}": f"field_{n}" for n in range(23)}
+
+
+def test_the_older_extraction_schema_is_understood(model):
+    schema = {"type": "object", "properties": {"party": {"type": "integer"}, "day": {}}}
+    call = talk(agent__extraction_schema=schema)
+    filled = {"extracted": {"party": 2, "day": "Tuesday"}, "said_in": {"party": -1, "day": -1}}
+    model.answers = [GENERAL, filled]
+
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert call.extracted_data == {"party": 2, "day": "Tuesday"}
+    assert call.extracted_from == {"day": {"turn": 3, "at_ms": 9000}}  # found by its word
+
+
+@pytest.mark.parametrize(
+    ("fields", "summary", "sentiment"),
+    [
+        (
+            {"duration_ms": 0, "status": "busy", "ended_reason": "busy"},
+            "The call was not connected (busy).",
+            "",
+        ),
+        ({"voicemail_detected": True}, "The call reached an answering machine.", ""),
+    ],
+)
+def test_nobody_on_the_line_costs_no_model_and_is_told_all_the_same(
+    model, fields, summary, sentiment
+):
+    call = listened(talk(**fields))
+
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert model.requests == []
+    assert (call.call_summary, call.caller_sentiment) == (summary, sentiment)
+    assert call.call_successful is False
+    assert told(call)[0]["successful"] is False
+    assert Note.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("Hello?", "I want to book an appointment for Tuesday at two in the afternoon please."),
+        ("Hello?", "Yes.", "Is that you?", "Yes it is, who is calling me please?"),
+    ],
+)
+def test_a_caller_who_said_less_than_two_turns_or_ten_words_is_not_analysed(model, said):
+    call = over(*said)
+
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert model.requests == []
+    assert call.caller_sentiment == "neutral"
+    assert call.call_successful is False
+
+
+def test_ten_words_in_two_turns_are_analysed(model):
+    aftercare.care_for(
+        over("Hello?", "Yes.", "Hi.", "I want an appointment for Tuesday at two please.").pk
+    )
+
+    assert len(model.requests) == 1
+
+
+def test_an_agent_without_analysis_tells_the_bare_call(model):
+    call = listened(talk(agent__enable_post_call_analysis=False))
+
+    aftercare.care_for(call.pk)
+
+    assert model.requests == []
+    assert (told(call)[0]["event"], told(call)[0]["summary"]) == ("call.completed", None)
+
+
+def test_the_person_is_remembered_with_the_call_and_turn(model):
+    call = talk()
+
+    aftercare.care_for(call.pk)
+
+    note = Note.objects.get()
+    assert (note.source, note.person, note.text) == (
+        call.call_id,
+        call.to_number,
+        GENERAL["summary"],
+    )
+    caller = Caller.objects.get()
+    assert (caller.name, caller.preference) == ("Sarah Johnson", "afternoons")
+    assert caller.last_call == "wanted to book a check-up"
+    assert caller.sources["name"]["call_id"] == call.call_id
+    assert caller.sources["name"]["turn"] == 1
+    assert caller.sources["preference"]["turn"] == 3
+
+
+def test_a_second_run_does_nothing(model):
+    call = listened(talk())
+
+    aftercare.care_for(call.pk)
+    aftercare.care_for(call.pk)
+
+    assert len(model.requests) == 1
+    assert len(told(call)) == 1
+
+
+def test_a_killed_worker_is_followed_by_another_and_nothing_is_told_twice(model, monkeypatch):
+    call = listened(talk())
+    monkeypatch.setattr(aftercare, "_settle", lambda *_: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        aftercare.care_for(call.pk)
+    monkeypatch.undo()
+    aftercare.care_for(call.pk)  # the lease still runs
+    at_once = len(told(call))
+
+    with time_machine.travel(timezone.now() + aftercare.LEASE, tick=False):
+        overdue = aftercare.overdue()
+        aftercare.care_for(call.pk)
+        aftercare.care_for(call.pk)
+
+    assert at_once == 0
+    assert overdue == [call.pk]
+    assert len(told(call)) == 1
+
+
+def test_who_lost_the_lease_settles_nothing(model):
+    call = listened(talk())
+    slow = aftercare._hold(call.pk, timezone.now())
+    Aftercare.objects.update(due_at=timezone.now())
+    aftercare.care_for(call.pk)
+
+    aftercare._settle(call, [], slow, None, "done")
+
+    assert len(told(call)) == 1
+
+
+def test_a_model_that_is_down_is_asked_again_and_the_news_waits(model):
+    call = listened(talk())
+    model.answers = [503, GENERAL]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        aftercare.care_for(call.pk)
+        row = Aftercare.objects.get()
+        waits = row.due_at - timezone.now()
+        before = len(told(call))
+        clock.shift(10)
+        aftercare.care_for(call.pk)
+
+    assert waits == timedelta(seconds=10)
+    assert (row.analysis, row.error) == ("pending", "api_error")
+    assert before == 0
+    assert [news["event"] for news in told(call)] == ["call.completed"]
+    assert told(call)[0]["summary"] == GENERAL["summary"]
+
+
+def test_after_five_minutes_the_news_goes_without_and_the_analysis_follows(model):
+    call = listened(talk())
+    model.answers = [503]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        while not told(call):
+            aftercare.care_for(call.pk)
+            due = Aftercare.objects.get().due_at
+            waited = timezone.now() - call.ended_at
+            clock.move_to(due)
+        model.answers = [GENERAL]
+        aftercare.care_for(call.pk)
+
+    assert waited < timedelta(minutes=5)
+    assert [news["event"] for news in told(call)] == ["call.completed", "call.analyzed"]
+    assert [news["summary"] for news in told(call)] == [None, GENERAL["summary"]]
+
+
+def test_a_model_that_never_answers_is_given_up_after_a_day(model):
+    call = listened(talk())
+    model.answers = [503]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        while (due := Aftercare.objects.get().due_at) is not None:
+            clock.move_to(due)
+            aftercare.care_for(call.pk)
+            tries = Aftercare.objects.get().tries
+            if tries > 8:  # every ten minutes from here on
+                Aftercare.objects.filter(due_at__isnull=False).update(
+                    due_at=call.ended_at + timedelta(hours=23, minutes=55)
+                )
+
+    row = Aftercare.objects.get()
+    assert (row.analysis, row.error) == ("failed", "api_error")
+    assert len(told(call)) == 1
+
+
+def test_what_fails_alike_every_time_is_given_up_after_three(model):
+    call = listened(talk())
+    model.answers = [400]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(5):
+            aftercare.care_for(call.pk)
+            clock.shift(timedelta(minutes=1))
+
+    assert Aftercare.objects.get().analysis == "failed"
+    assert len(model.requests) == 3
+    assert [news["event"] for news in told(call)] == ["call.completed"]
+
+
+def test_an_analysis_can_be_asked_for_again(model):
+    call = listened(talk())
+    aftercare.care_for(call.pk)
+    model.answers = [GENERAL | {"summary": "Another view."}]
+
+    answer = api_client(call.account).post(f"/v1/calls/{call.call_id}/analyze")
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert answer.status_code == 200
+    assert answer.json()["call_id"] == call.call_id
+    assert call.call_summary == "Another view."
+    assert Note.objects.get().text == "Another view."
+    assert [news["event"] for news in told(call)] == ["call.completed", "call.analyzed"]
+
+
+def test_a_live_call_cannot_be_analysed_yet():
+    call = CallFactory.create(live=True)
+
+    refused = api_client(call.account).post(f"/v1/calls/{call.call_id}/analyze")
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "call_in_progress")
+    assert Aftercare.objects.count() == 0
+
+
+def test_the_last_turn_is_waited_for_until_the_audio_closes(model):
+    call = listened(talk(media_generation=1))
+
+    aftercare.care_for(call.pk)
+    before = len(told(call))
+    CallEvent.objects.create(call=call, key="1:closed", kind="media closed")
+    aftercare.care_for(call.pk)
+
+    assert before == 0
+    assert len(told(call)) == 1
+
+
+def test_audio_that_never_closes_holds_nothing_up_for_longer_than_eight_seconds(model):
+    call = listened(talk(media_generation=1))
+
+    with time_machine.travel(call.ended_at + timedelta(seconds=8), tick=False):
+        aftercare.care_for(call.pk)
+
+    assert len(told(call)) == 1
+
+
+def test_an_ending_writes_its_aftercare_in_the_same_transaction():
+    call = CallFactory.create(live=True)
+
+    services.end_call(call.pk, Call.Status.COMPLETED)
+    services.end_call(call.pk, Call.Status.COMPLETED)
+
+    row = Aftercare.objects.get()
+    assert (row.call_id, row.analysis, row.told_at) == (call.pk, "pending", None)
+
+
+def test_a_connected_call_is_told_once_as_started():
+    call = listened(CallFactory.create(dialled=True, metadata={"a": 1}))
+
+    services.move_call(call.pk, Call.Status.IN_PROGRESS)
+    services.move_call(call.pk, Call.Status.IN_PROGRESS)
+
+    (news,) = told(call)
+    assert (news["event"], news["status"]) == ("call.started", "in-progress")
+    assert (news["ended_at"], news["transcript"], news["bookings"]) == (None, None, [])
+    assert news["metadata"] == {"a": 1}
+
+
+def test_the_agents_url_is_told_and_signed_by_its_key(model):
+    key = ApiKeyFactory.create()
+    call = talk(
+        account=key.account, agent__webhook_url="https://a.example.com/", agent__api_key=key
+    )
+
+    aftercare.care_for(call.pk)
+
+    event = Event.objects.get()
+    assert event.api_key == key
+    assert event.deliveries.get().endpoint.url == "https://a.example.com/"
+
+
+def test_a_call_whose_agent_was_deleted_is_still_told(model):
+    call = listened(talk())
+    call.agent.delete()
+
+    aftercare.care_for(call.pk)
+
+    assert told(call)[0]["agent_id"] == call.agent_public_id
