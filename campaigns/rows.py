@@ -141,14 +141,11 @@ class CsvFile:
         )
 
     def __iter__(self) -> Iterator[Row]:
-        cells = self._records()
+        filled = (one for one in self._records() if any(cell.strip() for cell in one[1]))
         if self.columns.has_header:
-            next(cells, None)
+            next(filled, None)
         index = -1
-        for line, record in cells:
-            if not any(cell.strip() for cell in record):
-                continue
-            index += 1
+        for index, (line, record) in enumerate(filled):
             yield self._row(index, line, record)
         if index < 0:
             raise _refused("The file has a header, but no rows below it.")
@@ -183,6 +180,8 @@ class CsvFile:
         if match := re.fullmatch(r"sep=(.)\r?\n?", line):  # Excel's own hint
             skip, delimiter, line = 1, match[1], text.readline()
         else:
+            while line and not line.strip():
+                line = text.readline()
             delimiter = max(_DELIMITERS, key=_outside_quotes(line).count)
         text.detach()
         self._skip, self.delimiter = skip, delimiter
@@ -208,8 +207,6 @@ class CsvFile:
                 f"The table breaks off in the row that begins at line {line + self._skip}: "
                 f"{error}. Look for a quotation mark that is not closed."
             ) from error
-        except UnicodeDecodeError as error:
-            raise _refused("The file is no text in UTF-8, UTF-16 or Windows-1252.") from error
         finally:
             text.detach()
 
@@ -255,11 +252,15 @@ def _encoding_of(file: BinaryIO) -> str:
             raise _refused(f"This is {what}, whatever its name says. Export the table as CSV.")
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         raise _refused("This is a web page, whatever its name says. Export the table as CSV.")
+    likely = ["utf-8-sig", "cp1252"]
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if b"\0" in head:
-        raise _refused("This file is not text. Export the table as CSV in UTF-8.")
-    return "utf-8-sig" if _is(file, "utf-8") else "cp1252"
+        likely = ["utf-16"]
+    elif b"\0" in head:
+        likely = []
+    for encoding in likely:
+        if _is(file, encoding):
+            return encoding
+    raise _refused("This file is not text. Export the table as CSV in UTF-8.")
 
 
 def _is(file: BinaryIO, encoding: str) -> bool:

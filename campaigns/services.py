@@ -1,5 +1,6 @@
 """A campaign's life: created, launched, paused, finished. Nothing else writes its status."""
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,9 +16,13 @@ from agents.models import Agent, PhoneNumber
 from calls.models import Call
 from calls.services import number_to_call_from, withdraw
 from campaigns import nudges
+from campaigns.intake import Intake, take_in
 from campaigns.models import Campaign, CampaignEvent, Recipient, RecipientCall
+from campaigns.rows import Row
 
 Status = Campaign.Status
+# So many bad rows are kept with a campaign, for people to read.
+INVALID_KEPT = 1_000
 # Outcomes that "call the unanswered again" takes up.
 UNANSWERED = (
     Recipient.Outcome.NO_ANSWER,
@@ -78,6 +83,25 @@ def create_campaign(
     )
     record(campaign, "created")
     return campaign
+
+
+@transaction.atomic
+def add_people(
+    campaign_pk: int, rows: Iterable[Row], progress: Callable[[int], None] | None = None
+) -> Intake:
+    """Add people to a campaign that is not over; bad rows are left out and reported.
+
+    Raises ApiError ``campaign_wrong_state``, and what ``rows`` raise.
+    """
+    campaign = _locked(campaign_pk)
+    if campaign.status in {Status.COMPLETED, Status.CANCELED, Status.FAILED}:
+        raise _wrong_state(campaign, "given more people")
+    intake = take_in(campaign, rows, progress=progress)
+    campaign.intake = intake.as_json(shown=INVALID_KEPT)
+    campaign.save(update_fields=["intake"])
+    record(campaign, "recipients_added", added=intake.added, invalid=intake.invalid_count)
+    _nudge(campaign)
+    return intake
 
 
 def _locked(campaign_pk: int) -> Campaign:

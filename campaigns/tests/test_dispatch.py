@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase as HypothesisTestCase
 
 from accounts import suppression
 from calls import services as calls
-from calls.factories import CallFactory
+from calls.factories import CallFactory, DialAttemptFactory
 from calls.models import Call
 from campaigns import outcomes, services
 from campaigns.dispatch import AT_ONCE, dispatch, dispatch_all
@@ -523,7 +523,7 @@ def test_a_dial_that_the_carrier_never_had_is_made_again(campaign: Campaign):
     (person,) = people(campaign, 1)
     dispatch(campaign.pk)
     call = Call.objects.get()
-    call.attempts.create(token="t", status="lost")
+    DialAttemptFactory.create(call=call, status="lost")
 
     end(call, "failed")
 
@@ -538,7 +538,7 @@ def test_a_dial_that_is_lost_again_and_again_is_given_up(campaign: Campaign):
     for _ in range(4):
         dispatch(campaign.pk)
         for call in Call.objects.unfinished():
-            call.attempts.create(token=f"t{call.pk}", status="lost")
+            DialAttemptFactory.create(call=call, status="lost")
             end(call, "failed")
 
     person.refresh_from_db()
