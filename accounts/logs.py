@@ -78,6 +78,7 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
             },
             "twilio.http_client": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
             "anthropic": {"level": "WARNING"},
         },

@@ -38,13 +38,13 @@ null where the form has null; never guess. Do not say that something was booked,
 unless the agent said in the call that it was done."""
 
 _NOTED: dict[str, str] = {
-    "caller_name": "Name of the person on the phone, as they gave it.",
+    "caller_name": "Name of the person, as they gave it.",
     "call_reason": "Reason: what the person wanted, in a few words.",
     "email": "Email the person gave.",
     "phone": "Phone number the person gave, if another than the one they called from.",
     "location": "Where the person lives or is, if they said so.",
     "reference_id": "Reference of an account, order or booking that the person gave.",
-    "preference": "Preference the person stated, as a time of day or a way to be reached.",
+    "preference": "What the person prefers, in their words.",
     "open_item": "What was promised or asked for and is still pending after the call.",
 }
 _WORDS = re.compile(r"\w+")
@@ -82,7 +82,9 @@ def default_of(call: Call, turns: Sequence[Turn]) -> Found | None:
 def analyse(call: Call, turns: Sequence[Turn]) -> Found:
     """Ask the model about a call. Raises ``agents.model.ModelFailed``."""
     heard = [turn for turn in turns if was_said(turn)]
-    lines = "\n".join(f"{turn.sequence}. {_who(turn)}: {_one_line(turn.text)}" for turn in heard)
+    lines = "\n".join(
+        f"{n}. {_who(turn)}: {_one_line(turn.text)}" for n, turn in enumerate(heard, 1)
+    )
     general = _ask(lines, _general_schema(call))
     caller = {name: _text(general.get(name)) for name in _NOTED}
     wanted = fields_of(call.agent)
@@ -172,7 +174,7 @@ def _fields_schema(fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 {
                     one["name"]: {
                         "type": "integer",
-                        "description": "Turn of that value; -1 without one.",
+                        "description": "Number of the turn of that value; 0 without one.",
                     }
                     for one in fields
                 }
@@ -257,21 +259,28 @@ def _turns_of(
         for name, value in values.items()
         if value is not None
     }
-    return {name: turn for name, turn in found.items() if turn is not None}
+    return {name: turn.sequence for name, turn in found.items() if turn is not None}
 
 
-def _turn_of(value: Any, claimed: Any, heard: Sequence[Turn]) -> int | None:
-    """Where a value was said: the claimed turn if it has a word of it, else the last turn of the
-    caller, or of the agent, that has all its words, else the claim, if there is such a turn.
+def _turn_of(value: Any, claimed: Any, heard: Sequence[Turn]) -> Turn | None:
+    """Where a value was said: the turn that the model names (the first is 1), unless the value has
+    words and they point to another. The caller's turns count before the agent's.
     """
-    is_turn = claimed in [turn.sequence for turn in heard] and not isinstance(claimed, bool)
-    words = [] if isinstance(value, bool) else _WORDS.findall(str(value).lower())
-    texts = {turn.sequence: f" {' '.join(_WORDS.findall(turn.text.lower()))} " for turn in heard}
-    if words:
-        if is_turn and any(f" {word} " in texts[claimed] for word in words):
-            return int(claimed)
-        for role in (Turn.Role.CALLER, Turn.Role.AGENT):
-            for turn in reversed(heard):
-                if turn.role == role and all(f" {word} " in texts[turn.sequence] for word in words):
-                    return turn.sequence
-    return int(claimed) if is_turn else None
+    is_turn = isinstance(claimed, int) and 1 <= claimed <= len(heard)
+    claim: Turn | None = heard[claimed - 1] if is_turn else None
+    words = set() if isinstance(value, bool) else set(_WORDS.findall(str(value).lower()))
+    if not words:
+        return claim
+
+    def has(turn: Turn, least: int) -> bool:
+        return len(words & {*_WORDS.findall(turn.text.lower())}) >= least
+
+    callers = [turn for turn in reversed(heard) if turn.role == Turn.Role.CALLER]
+    if claim in callers and has(claim, 1):
+        return claim
+    whole = next((turn for turn in callers if has(turn, len(words))), None)
+    if whole is not None:
+        return whole
+    if claim is not None and has(claim, 1):
+        return claim
+    return next((turn for turn in reversed(heard) if has(turn, len(words))), claim)

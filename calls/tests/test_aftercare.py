@@ -42,7 +42,7 @@ FIELDS = [
 ]
 EXTRACTED: dict[str, Any] = {
     "extracted": {"appointment_day": "Tuesday", "party": None, "insured": True, "branch": "west"},
-    "said_in": {"appointment_day": 3, "party": -1, "insured": 1, "branch": -1},
+    "said_in": {"appointment_day": 4, "party": 0, "insured": 2, "branch": 0},
 }
 
 
@@ -144,7 +144,7 @@ def test_the_model_is_given_numbered_turns_and_a_closed_form(model):
 
     aftercare.care_for(call.pk)
 
-    assert "\n1. Caller: Hi, I am Sarah Johnson" in model.prompt()
+    assert "\n2. Caller: Hi, I am Sarah Johnson" in model.prompt()
     assert model.prompt(1) == model.prompt(0)
     form = model.schema(1)
     assert form["additionalProperties"] is False
@@ -167,6 +167,34 @@ def test_what_was_not_heard_is_not_analysed(model):
     assert "We also" not in model.prompt()
 
 
+@pytest.mark.parametrize(
+    ("value", "claimed", "turn"),
+    [
+        ("Tuesday", 4, 3),  # as claimed
+        ("Tuesday", 3, 3),  # the agent offered it, the caller said it
+        ("Tuesday", 0, 3),
+        ("Sarah Johnson", 4, 1),  # the claim has no word of it
+        ("Bright Smile Dental", 0, 0),  # only the agent said it
+        ("14:00", 4, 3),  # a paraphrase: the claim is all there is
+        ("14:00", 99, None),
+        (True, 2, 1),
+        (False, 0, None),
+    ],
+)
+def test_a_value_points_at_the_turn_in_which_it_was_said(model, value, claimed, turn):
+    call = talk(agent__data_extraction_fields=[{"name": "it", "type": "text"}])
+    if isinstance(value, bool):
+        call.agent.data_extraction_fields[0]["type"] = "boolean"
+        call.agent.save(update_fields=["data_extraction_fields"])
+    model.answers = [GENERAL, {"extracted": {"it": value}, "said_in": {"it": claimed}}]
+
+    aftercare.care_for(call.pk)
+
+    call.refresh_from_db()
+    assert call.extracted_data == {"it": value}
+    assert call.extracted_from.get("it", {}).get("turn") == turn
+
+
 def test_many_fields_are_asked_for_a_few_at_a_time(model):
     fields = [{"name": f"field_{n}", "type": "text", "description": "x"} for n in range(23)]
     call = talk(agent__data_extraction_fields=fields)
@@ -176,7 +204,7 @@ def test_many_fields_are_asked_for_a_few_at_a_time(model):
         *(
             {
                 "extracted": {field["name"]: field["name"] for field in part},
-                "said_in": {field["name"]: -1 for field in part},
+                "said_in": {field["name"]: 0 for field in part},
             }
             for part in parts
         ),
@@ -192,7 +220,7 @@ def test_many_fields_are_asked_for_a_few_at_a_time(model):
 def test_the_older_extraction_schema_is_understood(model):
     schema = {"type": "object", "properties": {"party": {"type": "integer"}, "day": {}}}
     call = talk(agent__extraction_schema=schema)
-    filled = {"extracted": {"party": 2, "day": "Tuesday"}, "said_in": {"party": -1, "day": -1}}
+    filled = {"extracted": {"party": 2, "day": "Tuesday"}, "said_in": {"party": 0, "day": 0}}
     model.answers = [GENERAL, filled]
 
     aftercare.care_for(call.pk)
