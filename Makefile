@@ -18,6 +18,7 @@ run: ## start everything on http://127.0.0.1:8000 (PORT=9000 for another)
 
 test: ## run the tests on real PostgreSQL and Valkey (ARGS='calls -k ringing')
 	$(DEV)
+	@deploy/browser.sh
 	@$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: ## check style, format and the direction of imports

@@ -26,7 +26,8 @@ from django.core.cache import cache
 
 from nixflex.tasks import HEARTBEAT_KEY
 
-READY_TIMEOUT_SECONDS = 60.0
+# The first start compiles every module, in five processes at once, perhaps on a busy machine.
+READY_TIMEOUT_SECONDS = 180.0
 GRACE_SECONDS = 10.0
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 # Whoever ran this long was well; its next crash starts the back-off anew.

@@ -1,0 +1,214 @@
+"""The dashboard as an operator sees it: in a real browser, wide and narrow, by day and by night."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from accounts.factories import UserFactory
+from accounts.models import User
+from agents.factories import AgentFactory
+from agents.models import Agent, PhoneNumber
+from agents.tests.outside import Sandbox, running_sandbox
+from calls.factories import CallEventFactory, CallFactory, TurnFactory
+from calls.models import Call
+from nixflex.tasks import HEARTBEAT_KEY
+from nixflex.tests.browser import LOW_CONTRAST, complaints_of, keep_picture, running_browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+PASSWORD = "a-long-password"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    # playwright's own event loop runs in this thread; the ORM is used beside it, not on it
+    with pytest.MonkeyPatch.context() as patch, running_browser() as running:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def _carrier_process() -> Iterator[Sandbox]:
+    with running_sandbox("carrier") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def carrier(_carrier_process: Sandbox, settings) -> Sandbox:
+    settings.TWILIO_API_URL = _carrier_process.url
+    return _carrier_process
+
+
+@pytest.fixture
+def operator(transactional_db) -> User:
+    cache.set(HEARTBEAT_KEY, "1")
+    return UserFactory.create(
+        username="olivia", password=PASSWORD, is_staff=True, is_superuser=True
+    )
+
+
+@pytest.fixture
+def open_page(browser, live_server):
+    """Return a function that opens a page of a width; at the end nothing may have gone wrong."""
+    contexts, complaints = [], []
+
+    def opened(width: int = 1280, *, dark: bool = False, user: User | None = None):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            base_url=live_server.url,
+        )
+        contexts.append(context)
+        if user is not None:
+            client = Client()
+            client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+            context.add_cookies(
+                [
+                    {
+                        "name": "sessionid",
+                        "value": client.cookies["sessionid"].value,
+                        "url": live_server.url,
+                    }
+                ]
+            )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        complaints.append(complaints_of(page))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [complaint for found in complaints for complaint in found] == []
+
+
+def a_call_that_was_held() -> Call:
+    call = CallFactory.create(over=True, avg_latency_ms=640, caller_name="Laura")
+    for role, text, more in (
+        ("agent", "Hello, this is Mia of Bright Smile Dental.", {}),
+        ("caller", "Yes, tomorrow is fine.", {}),
+        ("agent", "Great, thank you.", {"latency_ms": 640, "timings": {"first_token_ms": 400}}),
+    ):
+        TurnFactory.create(call=call, role=role, text=text, **more)
+    CallEventFactory.create(call=call, kind="answered", data={"answered_by": "human"})
+    return call
+
+
+def test_an_operator_gets_from_the_login_to_a_placed_call_without_curl(
+    open_page, operator: User, carrier: Sandbox
+):
+    AgentFactory.create(name="Mia")
+    page = open_page()
+
+    page.goto("/")
+    page.fill("[name=username]", "olivia")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_selector("text=First steps")
+    assert page.is_visible("text=SIMULATION: no telephone rings")
+
+    page.click("text=Import a number")
+    page.select_option("[name=agent]", label="Mia")
+    page.fill("[name=twilio_token]", carrier.token)
+    page.click("text=Import >> nth=-1")
+    page.wait_for_selector("text=was added successfully")
+    assert PhoneNumber.objects.get().phone_number == "+12025550100"
+
+    page.goto("/admin/agents/agent/")
+    page.click("table >> text=Mia")
+    page.click("text=Call somebody")
+    page.fill("[name=to_number]", "0738 617")
+    page.click("[name=_save]")
+    page.wait_for_selector("text=E.164 >> nth=0")
+    assert not Call.objects.exists()
+
+    page.fill("[name=to_number]", "+447386172392")
+    page.fill("[name=prompt]", "Remind them of the check-up.")
+    page.click("[name=_save]")
+    page.wait_for_selector("text=is being placed")
+    call = Call.objects.get()
+    assert (call.to_number, call.prompt) == ("+447386172392", "Remind them of the check-up.")
+    page.goto("/admin/calls/call/")
+    assert page.is_visible(f"text={call.call_id}")
+
+
+def test_an_agent_is_edited_in_its_tabs(open_page, operator: User):
+    agent = AgentFactory.create(name="Mia")
+    page = open_page(user=operator)
+
+    page.goto(f"/admin/agents/agent/{agent.pk}/change/")
+    page.fill("[name=name]", "Maria")
+    page.click("#content a:has-text('Conversation')")
+    page.fill("[name=response_eagerness]", "350")
+    keep_picture(page, "agent")
+    page.click("[name=_save]")
+    page.wait_for_selector("text=was changed successfully")
+
+    saved = Agent.objects.get()
+    assert (saved.name, saved.response_eagerness) == ("Maria", 350)
+
+
+def test_a_call_is_read_as_the_conversation_it_was(open_page, operator: User):
+    call = a_call_that_was_held()
+    page = open_page(user=operator)
+
+    page.goto("/admin/")
+    page.click("text=Latest calls >> xpath=.. >> a >> nth=0")
+    page.wait_for_url(re.compile(f"/calls/call/{call.pk}/change/"))
+
+    said = [bubble.inner_text() for bubble in page.query_selector_all(".nf-bubble")]
+    assert said == [
+        "Hello, this is Mia of Bright Smile Dental.",
+        "Yes, tomorrow is fine.",
+        "Great, thank you.",
+    ]
+    assert page.is_visible("text=answered in 640 ms")
+    page.click("#content a:has-text('Events')")
+    assert page.is_visible("text=answered_by=human")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
+def test_every_page_fits_its_screen_and_can_be_read(
+    open_page, operator: User, width: int, dark: bool
+):
+    call = a_call_that_was_held()
+    assert call.agent is not None
+    CallFactory.create(
+        status="failed",
+        ended_reason="failed",
+        ended_at=timezone.now(),
+        error_message="The Twilio account may not call this country. (Twilio error 21215)",
+    )
+    CallFactory.create(live=True)
+    page = open_page(width, dark=dark, user=operator)
+
+    for path in (
+        "/admin/",
+        "/admin/calls/call/",
+        f"/admin/calls/call/{call.pk}/change/",
+        "/admin/calls/call/add/",
+        "/admin/agents/agent/add/",
+        f"/admin/agents/agent/{call.agent.pk}/change/",
+        "/admin/agents/phonenumber/",
+        "/admin/agents/phonenumber/add/",
+        "/admin/accounts/apikey/add/",
+    ):
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        keep_picture(page, f"{path.strip('/').replace('/', '-')}-{width}{'-dark' * dark}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate(LOW_CONTRAST, 3.0) == [], path
+    assert page.evaluate(LOW_CONTRAST, 21.5), "the measure finds nothing at all"
+
+
+def test_the_api_reference_opens_with_every_group(open_page):
+    page = open_page()
+
+    page.goto("/api/docs/")
+    page.wait_for_selector("#operations-Calls-calls_create")
+
+    assert page.is_visible("#operations-Agents-agents_create")
+    assert page.is_visible("text=Phone numbers")
