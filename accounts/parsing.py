@@ -34,6 +34,20 @@ class JSONBodyParser(BaseParser):
         return parse_object(_read(stream))
 
 
+class RawBodyParser(BaseParser):
+    """Return the body's bytes as they are. ``request_too_large`` as of ``JSONBodyParser``."""
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return _read(stream)
+
+
 def _read(stream: Any) -> bytes:
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     raw: bytes = stream.read(limit + 1)

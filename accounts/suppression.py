@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import ApiError
@@ -144,7 +145,12 @@ def lift(
     entries = entries.filter(number_hash=number_hash(account, phone_number))
     if sources is not None:
         entries = entries.filter(source__in=sources)
-    return entries.update(lifted_at=timezone.now(), lifted_by=by)
+    return lift_entries(entries, by=by)
+
+
+def lift_entries(entries: QuerySet[Suppression], *, by: str = "") -> int:
+    """Lift those of ``entries`` that are in force; return how many."""
+    return entries.filter(lifted_at=None).update(lifted_at=timezone.now(), lifted_by=by)
 
 
 @transaction.atomic

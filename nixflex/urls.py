@@ -24,6 +24,7 @@ urlpatterns = [
         SpectacularSwaggerSplitView.as_view(url_name="openapi", **OPEN),
         name="api-docs",
     ),
+    path("v1/", include("accounts.urls")),
     path("v1/", include("agents.urls")),
     path("v1/", include("webhooks.urls")),
     path("v1/", include("campaigns.urls")),  # before calls: calls/batch is no call's id

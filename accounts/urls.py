@@ -1,0 +1,10 @@
+from django.urls import path
+
+from accounts import api
+
+urlpatterns = [
+    path("suppressions", api.SuppressionsView.as_view(), name="suppressions"),
+    path("suppressions/import", api.SuppressionsImportView.as_view(), name="suppressions-import"),
+    path("suppressions/export", api.SuppressionsExportView.as_view(), name="suppressions-export"),
+    path("suppressions/<str:number>", api.SuppressionView.as_view(), name="suppression"),
+]
