@@ -98,9 +98,9 @@ def _found(call: Call, turns: list[Turn], held: Aftercare) -> tuple[Found | None
 
 @transaction.atomic
 def _settle(call: Call, turns: list[Turn], held: Aftercare, found: Found | None, kind: str) -> None:
-    row = Aftercare.objects.select_for_update().get(pk=held.pk)
-    if row.tries != held.tries:
-        return  # the lease ran out: somebody else has it
+    row = Aftercare.objects.select_for_update().filter(pk=held.pk).first()
+    if row is None or row.tries != held.tries:
+        return  # the call was erased, or the lease ran out and somebody else has it
     if found is not None:
         _store(call, turns, found)
     if found is not None and kind == Aftercare.Analysis.DONE:
@@ -166,8 +166,8 @@ def _remember(call: Call, found: Found) -> None:
 
 @transaction.atomic
 def _try_later(call: Call, held: Aftercare, error: str) -> None:
-    row = Aftercare.objects.select_for_update().get(pk=held.pk)
-    if row.tries != held.tries:
+    row = Aftercare.objects.select_for_update().filter(pk=held.pk).first()
+    if row is None or row.tries != held.tries:
         return
     now = timezone.now()
     wait = min(FIRST_WAIT * 2 ** min(row.tries - 1, 10), LONGEST_WAIT)

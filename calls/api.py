@@ -12,10 +12,19 @@ from accounts.errors import not_found_error
 from accounts.idempotency import guarded
 from accounts.paging import page_of
 from accounts.parsing import body
-from calls import aftercare, services
+from accounts.phone_numbers import number_in_path, parse_e164
+from calls import aftercare, retention, services
 from calls.inputs import NewCall, filtered
 from calls.models import Call
-from calls.outputs import CallOutput, CallPlaced, placed
+from calls.outputs import (
+    AccountDeleted,
+    AllDeleted,
+    CallDeleted,
+    CallOutput,
+    CallPlaced,
+    PersonForgotten,
+    placed,
+)
 
 _FILTERS = [
     OpenApiParameter("limit", OpenApiTypes.INT, description="Default 50, at most 200."),
@@ -77,12 +86,35 @@ class CallsView(APIView):
         """Same as POST /v1/calls/outbound."""
         return _place(request)
 
+    @extend_schema(operation_id="calls_delete_all", tags=["Calls"], responses=AllDeleted)
+    def delete(self, request: Request) -> Response:
+        """Erase every finished call with its recording, and every text. Nothing brings them back;
+        agents, numbers and keys stay.
+        """
+        erased = retention.delete_all(account_of(request))
+        return Response(
+            {
+                "deleted": True,
+                "calls_deleted": erased.calls,
+                "recordings_deleted": erased.recordings,
+                "sms_deleted": erased.texts,
+            }
+        )
+
 
 class CallView(APIView):
     @extend_schema(operation_id="calls_get", tags=["Calls"], responses=CallOutput)
     def get(self, request: Request, call_id: str) -> Response:
         """Return a call, by our id or the carrier's."""
         return Response(CallOutput(_call(request, call_id)).data)
+
+    @extend_schema(operation_id="calls_delete", tags=["Calls"], responses=CallDeleted)
+    def delete(self, request: Request, call_id: str) -> Response:
+        """Erase a finished call: record, transcript, analysis and recording, at once."""
+        erased = retention.delete_call(account_of(request), call_id)
+        return Response(
+            {"call_id": call_id, "deleted": True, "recording_deleted": erased.recordings > 0}
+        )
 
 
 class AnalyzeView(APIView):
@@ -94,10 +126,51 @@ class AnalyzeView(APIView):
         return Response(CallOutput(call).data)
 
 
-def _call(request: Request, call_id: str, code: str = "call_not_found") -> Call:
+class PersonView(APIView):
+    @extend_schema(
+        operation_id="people_export", tags=["People"], responses={200: OpenApiTypes.OBJECT}
+    )
+    def get(self, request: Request, number: str) -> Response:
+        """Return everything on record about a person: calls, texts, notes, caller context, and
+        whether they asked not to be contacted.
+        """
+        person = parse_e164(number_in_path(number), "phone_number")
+        return Response(retention.export_person(account_of(request), person))
+
+    @extend_schema(operation_id="people_forget", tags=["People"], responses=PersonForgotten)
+    def delete(self, request: Request, number: str) -> Response:
+        """Forget a person: calls, recordings, texts, notes, caller context, at once. A wish not to
+        be contacted is still honoured.
+        """
+        person = parse_e164(number_in_path(number), "phone_number")
+        erased = retention.forget_person(account_of(request), person)
+        return Response(
+            {
+                "phone_number": person,
+                "forgotten": True,
+                "calls_deleted": erased.calls,
+                "recordings_deleted": erased.recordings,
+                "sms_deleted": erased.texts,
+            }
+        )
+
+
+class AccountDeleteView(APIView):
+    @extend_schema(
+        operation_id="account_delete", tags=["Account"], request=None, responses=AccountDeleted
+    )
+    def post(self, request: Request) -> Response:
+        """Close the account: everything it has is erased, its numbers are let go, its keys end."""
+        retention.close_account(account_of(request))
+        return Response(
+            {"ok": True, "message": "The account was closed and everything in it was erased."}
+        )
+
+
+def _call(request: Request, call_id: str) -> Call:
     either = Q(call_id=call_id) | Q(carrier_sid=call_id)
     calls = Call.objects.of(account_of(request)).prefetch_related("turns")
     call = None if "\0" in call_id else calls.filter(either).first()
     if call is None:
-        raise not_found_error(code, "Call not found.")
+        raise not_found_error("call_not_found", "Call not found.")
     return call

@@ -188,3 +188,29 @@ def placed(call: Call) -> dict[str, Any]:
         "from_number": call.from_number,
         "metadata": call.metadata,
     }
+
+
+class CallDeleted(serializers.Serializer[Any]):
+    call_id = serializers.CharField()
+    deleted = serializers.BooleanField()
+    recording_deleted = serializers.BooleanField(help_text="false: there was no file")
+
+
+class AllDeleted(serializers.Serializer[Any]):
+    deleted = serializers.BooleanField()
+    calls_deleted = serializers.IntegerField()
+    recordings_deleted = serializers.IntegerField()
+    sms_deleted = serializers.IntegerField()
+
+
+class PersonForgotten(serializers.Serializer[Any]):
+    phone_number = serializers.CharField()
+    forgotten = serializers.BooleanField()
+    calls_deleted = serializers.IntegerField()
+    recordings_deleted = serializers.IntegerField()
+    sms_deleted = serializers.IntegerField()
+
+
+class AccountDeleted(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    message = serializers.CharField()

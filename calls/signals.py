@@ -5,3 +5,9 @@ from django.dispatch import Signal
 
 # Sent after the commit that ended a call, once, with ``call_pk`` (the sender is ``Call``).
 call_ended = Signal()
+
+# Sent while a person's data is erased, with ``account`` and ``phone_number``, and while an account
+# is closed, with ``account``: whoever stands above erases what it has. What a receiver raises stops
+# the erasure, which can be asked for again.
+person_forgotten = Signal()
+account_closed = Signal()

@@ -3,7 +3,7 @@ left to do."""
 
 from celery import shared_task
 
-from calls import aftercare, dialling, nudges, sweeping
+from calls import aftercare, dialling, nudges, retention, sweeping
 
 
 @shared_task
@@ -29,3 +29,10 @@ def sweep() -> None:
 def after_call(call_pk: int) -> None:
     """Analyse a call that is over, remember what it told, and tell who listens."""
     aftercare.care_for(call_pk)
+
+
+@shared_task
+def purge() -> None:
+    """Erase what is older than the retention allows, a part at a time."""
+    if retention.purge():
+        nudges.purge()

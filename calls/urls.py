@@ -7,4 +7,6 @@ urlpatterns = [
     path("calls/outbound", api.OutboundView.as_view(), name="calls-outbound"),
     path("calls/<str:call_id>", api.CallView.as_view(), name="call"),
     path("calls/<str:call_id>/analyze", api.AnalyzeView.as_view(), name="call-analyze"),
+    path("people/<str:number>", api.PersonView.as_view(), name="person"),
+    path("account/delete", api.AccountDeleteView.as_view(), name="account-delete"),
 ]

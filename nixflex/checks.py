@@ -133,6 +133,7 @@ def _limits() -> Iterator[tuple[int, str, str]]:
         "RING_TIMEOUT_SECONDS",
         "MAX_CONCURRENT_CALLS",
         "API_RATE_LIMIT_PER_MINUTE",
+        "RETENTION_DAYS",
         "SMS_PER_NUMBER_PER_SECOND",
         "SMS_PER_ACCOUNT_PER_SECOND",
     ):

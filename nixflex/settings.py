@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
 from django.utils.csp import CSP
 
 from accounts.logs import logging_config
@@ -74,6 +75,8 @@ OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 # --- limits ---------------------------------------------------------------------------------------
 # How much of a prompt the notes on earlier calls and texts may take.
 HISTORY_TOKENS = env.int("HISTORY_TOKENS", default=800)
+# Calls, recordings, texts and webhook logs that are older are erased every night.
+RETENTION_DAYS = env.int("RETENTION_DAYS", default=90)
 RING_TIMEOUT_SECONDS = env.int("RING_TIMEOUT_SECONDS", default=30)
 # Bytes of a JSON body: a campaign of 10,000 people with a dozen variables each.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
@@ -138,6 +141,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5},  # a worker that was away has no use for old ones
     },
     "sweep-campaigns": {"task": "campaigns.tasks.sweep", "schedule": 15.0},
+    "purge-old-calls": {
+        "task": "calls.tasks.purge",
+        "schedule": crontab(hour="3", minute="0"),
+        "options": {"expires": 3600},
+    },
     "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 5.0},
     "send-texts": {"task": "sms.tasks.send", "schedule": 1.0, "options": {"expires": 5}},
     "sweep-texts": {"task": "sms.tasks.sweep", "schedule": 5.0, "options": {"expires": 15}},

@@ -151,6 +151,12 @@ def forget_number(account: Account, phone_number: str) -> None:
     Endpoint.objects.of(account).filter(of_number).delete()
 
 
+def forget_account(account: Account) -> None:
+    """Delete every endpoint and event of an account."""
+    Endpoint.objects.of(account).delete()
+    Event.objects.of(account).delete()
+
+
 def set_url(endpoint: Endpoint, url: str) -> None:
     """Point an endpoint at ``url``, what is still to be sent included; enable it."""
     endpoint.url = url
