@@ -1,0 +1,119 @@
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from accounts.factories import UserFactory
+from accounts.models import Suppression
+from accounts.suppression import suppress
+from sms.factories import PERSON, MessageFactory, ThreadFactory
+from sms.models import Message, Thread
+from sms.tests.twilio_side import texts_us
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(UserFactory.create(username="ada", is_superuser=True))
+    return client
+
+
+def page(client: Client, thread: Thread, what: str = "change") -> str:
+    answer = client.get(f"/admin/sms/thread/{thread.pk}/{what}/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_inbox_lists_conversations_and_finds_those_that_need_somebody(operator: Client):
+    flagged = ThreadFactory.create(needs_human="Look.", unread=2)
+    ThreadFactory.create(their_number="+447386170001")
+    MessageFactory.create(thread=flagged, inbound=True, body="Is anybody there?")
+
+    everything = operator.get("/admin/sms/thread/").content.decode()
+    needing = operator.get("/admin/sms/thread/?needs=yes&unread=yes&taken=no").content.decode()
+
+    assert "+447386170001" in everything
+    assert "Is anybody there?" in everything
+    assert PERSON in needing
+    assert "+447386170001" not in needing
+
+
+def test_a_conversation_shows_who_wrote_what_and_how_it_fared(operator: Client):
+    thread = ThreadFactory.create(open=True, unread=1)
+    MessageFactory.create(thread=thread, taken=True, status="delivered")
+    MessageFactory.create(thread=thread, inbound=True, body="<b>Thanks</b>", reply="off")
+    MessageFactory.create(thread=thread, origin="operator", written_by="bob", body="Hello")
+    MessageFactory.create(thread=thread, status="failed", error_message="It is a landline.")
+
+    shown = page(operator, thread)
+
+    assert "✓✓ delivered" in shown
+    assert "&lt;b&gt;Thanks&lt;/b&gt;" in shown
+    assert "not answered: answers are switched off" in shown
+    assert "bob" in shown
+    assert "It is a landline." in shown
+    assert "Reply window open for 22 h 59 min more" in shown
+    thread.refresh_from_db()
+    assert thread.unread == 0
+
+
+def test_a_new_text_is_on_the_page_the_next_time_it_asks(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    assert "Is it still on?" not in page(operator, thread)
+
+    texts_us(thread.number, "Is it still on?")
+
+    assert "Is it still on?" in page(operator, thread, "texts")
+
+
+def test_an_operator_takes_over_writes_and_hands_back(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    base = f"/admin/sms/thread/{thread.pk}"
+
+    assert "Taken over by ada" in operator.post(f"{base}/take-over/").content.decode()
+    texts_us(thread.number, "Is it still on?")
+    written = operator.post(f"{base}/write/", {"body": "Yes, at 3."}).content.decode()
+    assert "Take over" in operator.post(f"{base}/hand-back/").content.decode()
+
+    assert "Yes, at 3." in written
+    message = Message.objects.get(origin="operator")
+    assert (message.written_by, message.to_number, message.status) == ("ada", PERSON, "queued")
+    assert thread.messages.inbound().get().reply == "human"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [("", "body is required."), ("Hello", "asked not to be contacted")]
+)
+def test_what_cannot_be_sent_is_said_on_the_page(operator: Client, body: str, words: str):
+    thread = ThreadFactory.create(open=True)
+    if body:
+        suppress(thread.account, PERSON, source=Suppression.Source.OPERATOR)
+
+    answer = operator.post(f"/admin/sms/thread/{thread.pk}/write/", {"body": body})
+
+    assert words in answer.content.decode()
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("what", ["write", "take-over", "hand-back"])
+def test_who_may_only_look_changes_nothing(client: Client, what: str):
+    user: Any = UserFactory.create()
+    user.user_permissions.add(Permission.objects.get(codename="view_thread"))
+    client.force_login(user)
+    thread = ThreadFactory.create(open=True)
+
+    assert client.post(f"/admin/sms/thread/{thread.pk}/{what}/", {"body": "Hi"}).status_code == 403
+    assert 'name="body"' not in page(client, thread)
+
+    assert not Message.objects.exists()
+    thread.refresh_from_db()
+    assert thread.taken_over_at is None
+
+
+def test_strangers_see_nothing(client: Client):
+    thread = ThreadFactory.create(open=True)
+
+    for what in ("change", "texts"):
+        assert client.get(f"/admin/sms/thread/{thread.pk}/{what}/").status_code == 302
