@@ -4,11 +4,11 @@ import secrets
 from datetime import timedelta
 
 from django.utils import timezone
-from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
+from factory.declarations import Dict, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
 from accounts.factories import AccountFactory, CarrierAccountFactory
-from agents.models import Agent, Caller, Note, PhoneNumber
+from agents.models import Agent, Caller, CustomFunction, Note, PhoneNumber
 
 
 class AgentFactory(DjangoModelFactory[Agent]):
@@ -53,3 +53,20 @@ class NoteFactory(DjangoModelFactory[Note]):
     source = Sequence(lambda n: f"call_{n:016x}")
     at = LazyFunction(lambda: timezone.now() - timedelta(days=1))
     text = "Sarah booked a check-up for Tuesday at 2 pm."
+
+
+class CustomFunctionFactory(DjangoModelFactory[CustomFunction]):
+    class Meta:
+        model = CustomFunction
+
+    number = SubFactory(PhoneNumberFactory)
+    name = "check_order"
+    description = "Where an order is."
+    url = "https://acme.example/orders"
+    parameters = Dict(
+        {
+            "type": "object",
+            "properties": Dict({"order": Dict({"type": "string"})}),
+            "required": ["order"],
+        }
+    )

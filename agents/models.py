@@ -9,6 +9,9 @@ from django.db.models.functions import Now
 
 from accounts.ids import new_agent_id
 from accounts.models import Account, ApiKey, CarrierAccount
+from agents.tools.models import CustomFunction
+
+__all__ = ["Agent", "Caller", "CustomFunction", "Note", "PhoneNumber", "RecordingSource"]
 
 VOICEMAIL_NEEDS_WORDS = "A voicemail can only be left with a voicemail_message to say."
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from agents import api, callers_api, integrations_api, precall_api
+from agents import api, callers_api, integrations_api, precall_api, tools_api
 
 urlpatterns = [
     path("agents", api.AgentsView.as_view(), name="agents"),
@@ -17,6 +17,16 @@ urlpatterns = [
         "phone-numbers/<str:number>/callers/<str:caller>",
         callers_api.CallerView.as_view(),
         name="caller",
+    ),
+    path(
+        "integrations/custom-functions/number/<str:number>",
+        tools_api.FunctionsView.as_view(),
+        name="custom-functions",
+    ),
+    path(
+        "integrations/custom-functions/number/<str:number>/<str:function_id>",
+        tools_api.FunctionView.as_view(),
+        name="custom-function",
     ),
     path(
         "integrations/precall/number/<str:number>",

@@ -24,7 +24,9 @@ from agents.greeting import by_name
 from agents.history import Memory, memory_of
 from agents.models import Agent
 from agents.prompt import CallFacts, call_variables, voice_prompt
+from agents.tools.base import Tool
 from calls import gate, services, tickets
+from calls.call_tools import tools_of
 from calls.dialling import carrier_account_of
 from calls.models import Call, CallEvent, Turn
 from carriers import twilio
@@ -89,6 +91,7 @@ class LiveCall:
     voicemail_action: str  # "hangup" | "leave_message" | "ignore"
     voicemail_message: str
     turns: Sequence[SpokenTurn] = ()  # of an earlier socket of the same call
+    tools: Sequence[Tool] = ()
     extras: dict[str, Any] = field(default_factory=dict)
 
 
@@ -231,6 +234,7 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
         voicemail_action=action,
         voicemail_message=variables.substitute(message, values),
         turns=tuple(_spoken(turn) for turn in call.turns.all()),
+        tools=tools_of(call, number, memory, values, refuse_contact),
         extras={
             "amd_enabled": outbound and agent.amd_enabled,
             "amd_result": call.amd_result,  # a verdict that came before the socket did

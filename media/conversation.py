@@ -30,6 +30,8 @@ from media.events import (
     Note,
     Opened,
     StoreTurn,
+    ToolsDone,
+    ToolsWanted,
     TurnEnded,
     Voiced,
     Words,
@@ -95,6 +97,10 @@ class Conversation:
                 agent.finish_text(event)
             case ModelFailed():
                 agent.fail_text(event)
+            case ToolsWanted():
+                agent.want_tools(event)
+            case ToolsDone():
+                agent.take_tools(event)
             case ClauseReady():
                 agent.take_ready(event)
             case ClauseAudio():
@@ -192,7 +198,7 @@ class Conversation:
         since = self._caller.words_from
         self._meet_machine(t, self._answering.hear(t, text, final=False, since=since))
         reply = self._agent.reply
-        if self.over or reply is None or reply.hold or not reply.interruptible:
+        if self.over or reply is None or reply.hold or not reply.may_be_cut:
             return
         if self._agent.begun:
             if self._caller.means_to_interrupt(text, to_goodbye=bool(reply.ends)):
@@ -228,7 +234,7 @@ class Conversation:
             self._store_caller(text, since, event.speech_ended)
             self._opening_at = min(max(t, event.speech_ended + BEAT_MS), self._opening_cap)
             return False
-        if not reply.interruptible:
+        if not reply.may_be_cut:
             self._store_caller(text, since, event.speech_ended)
             return False
         left = self._agent.playout.play_end - t
@@ -292,7 +298,7 @@ class Conversation:
     def _enter_digits(self, t: int) -> None:
         digits = self._caller.take_digits()
         reply = self._agent.reply
-        blocked = reply is not None and not reply.interruptible
+        blocked = reply is not None and not reply.may_be_cut
         if not digits or blocked or self._answering.leaves_message:
             return
         self._interrupt(t)
@@ -342,6 +348,7 @@ class Conversation:
             self._leave_message(t)
         if (due := self._agent.deadline()) is not None and t >= due:
             self._agent.give_up(t)
+            self._agent.playout.take_overdue(t)
         if self._agent.mute:
             self._hang_up(t, "failed")
             return

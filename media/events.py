@@ -8,6 +8,7 @@ gives the same actions.
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.tools.base import ToolCall, ToolResult
 from calls.live import SpokenTurn
 
 
@@ -61,6 +62,22 @@ class ModelText(Event):
 @dataclass(frozen=True, slots=True)
 class ModelDone(Event):
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsWanted(Event):
+    """The model stopped writing to have tools used; it goes on with what they answer."""
+
+    generation: int
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsDone(Event):
+    """What the tools answered, in the order in which they were asked for."""
+
+    generation: int
+    results: tuple[ToolResult, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +166,20 @@ class AskModel:
     """
 
     generation: int
-    messages: tuple[dict[str, str], ...]
+    messages: tuple[dict[str, Any], ...]
+    may_use_tools: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UseTools:
+    """Use these tools and report with ``ToolsDone``, whatever becomes of the reply.
+
+    ``said`` is what the caller said so far, one turn a line.
+    """
+
+    generation: int
+    calls: tuple[ToolCall, ...]
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +222,4 @@ class Note:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Action = AskModel | CancelModel | Speak | Clear | HangUp | StoreTurn | Note
+Action = AskModel | UseTools | CancelModel | Speak | Clear | HangUp | StoreTurn | Note

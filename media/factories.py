@@ -44,4 +44,5 @@ class LiveCallFactory(Factory[LiveCall]):
     voicemail_action = "hangup"
     voicemail_message = ""
     turns = ()
+    tools = ()
     extras = Dict({})

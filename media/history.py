@@ -1,5 +1,9 @@
 """The turns of a call: what is stored of them, and what the model sees of them."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from agents.tools.base import ToolResult
 from calls.live import LiveCall, SpokenTurn
 
 SPEAK_FIRST = {
@@ -13,6 +17,8 @@ class History:
 
     def __init__(self, call: LiveCall) -> None:
         self.turns: list[SpokenTurn] = list(call.turns)
+        # What tools answered, and how many turns stood before it.
+        self._tools: list[tuple[int, tuple[ToolResult, ...]]] = []
         self._opening_note = SPEAK_FIRST[call.direction]
 
     def next_sequence(self) -> int:
@@ -21,18 +27,61 @@ class History:
     def add(self, turn: SpokenTurn) -> None:
         self.turns.append(turn)
 
-    def messages(self) -> tuple[dict[str, str], ...]:
+    def add_tools(self, results: Sequence[ToolResult]) -> None:
+        """Note what tools answered; it belongs to the reply that is being written."""
+        self._tools.append((len(self.turns), tuple(results)))
+
+    def caller_words(self) -> str:
+        """Everything the caller said, one turn a line."""
+        return "\n".join(turn.text for turn in self.turns if turn.role == "caller")
+
+    def messages(self, saying: str = "") -> tuple[dict[str, Any], ...]:
         """The conversation for the model: begins and ends with the user, roles alternating.
 
-        A leading note tells it that the agent spoke, or shall speak, first.
+        A leading note tells it that the agent spoke, or shall speak, first. ``saying`` is what the
+        running reply said before it used the tools that were answered last.
         """
-        messages: list[dict[str, str]] = []
-        for turn in self.turns:
-            role = "assistant" if turn.role == "agent" else "user"
-            if messages and messages[-1]["role"] == role:
-                messages[-1]["content"] += f" {turn.text}"
-            else:
-                messages.append({"role": role, "content": turn.text})
-        if not messages or messages[0]["role"] == "assistant":
-            messages.insert(0, {"role": "user", "content": self._opening_note})
-        return tuple(messages)
+        script = _Script()
+        for place, turn in enumerate([*self.turns, None]):
+            answered = [results for before, results in self._tools if before == place]
+            if turn is None and answered and saying:
+                script.add("assistant", {"type": "text", "text": saying})
+            for results in answered:
+                script.add_tools(results)
+            if turn is not None:
+                role = "assistant" if turn.role == "agent" else "user"
+                script.add(role, {"type": "text", "text": turn.text})
+        if not script.messages or script.messages[0][0] == "assistant":
+            note = {"type": "text", "text": self._opening_note}
+            script.messages.insert(0, ("user", [note]))
+        return tuple(
+            {"role": role, "content": _content(blocks)} for role, blocks in script.messages
+        )
+
+
+class _Script:
+    """Messages as blocks; what follows in the same role joins the message before it."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, list[dict[str, Any]]]] = []
+
+    def add(self, role: str, block: dict[str, Any]) -> None:
+        if not self.messages or self.messages[-1][0] != role:
+            self.messages.append((role, []))
+        self.messages[-1][1].append(block)
+
+    def add_tools(self, results: Sequence[ToolResult]) -> None:
+        for one in results:
+            use = {"id": one.call.id, "name": one.call.name, "input": dict(one.call.arguments)}
+            self.add("assistant", {"type": "tool_use", **use})
+        for one in results:
+            answer = {"type": "tool_result", "tool_use_id": one.call.id}
+            failed = {"is_error": True} if one.outcome.failed else {}
+            self.add("user", {**answer, "content": one.outcome.content, **failed})
+
+
+def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """Plain text where there is nothing else."""
+    if all(block["type"] == "text" for block in blocks):
+        return " ".join(block["text"] for block in blocks)
+    return blocks

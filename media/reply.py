@@ -31,6 +31,9 @@ class Reply:
     ends: str = ""  # the ended_reason, if the call ends when this was heard
     patience: int = 0  # ms of further silence that are allowed after it
     interruptible: bool = True
+    rounds: int = 0  # of tools
+    written_before: int = 0  # clauses written before the model was asked last
+    tools_due: int | None = None  # while tools are in use: when they are given up
     model_at: int | None = None
     clause_at: int | None = None
     audio_at: int | None = None
@@ -39,6 +42,11 @@ class Reply:
     @property
     def full_text(self) -> str:
         return " ".join(self.written)
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the caller's words can stop it: not while a tool acts on the world."""
+        return self.interruptible and self.tools_due is None
 
     @property
     def asks(self) -> bool:

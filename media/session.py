@@ -12,6 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from agents.tools.base import ToolCall, ToolResult
+from agents.tools.using import use
 from calls import live
 from calls.live import LiveCall, LiveEvent
 from media import metrics
@@ -45,7 +47,10 @@ from media.events import (
     Speak,
     StoreTurn,
     Tick,
+    ToolsDone,
+    ToolsWanted,
     TurnEnded,
+    UseTools,
     Voiced,
     Words,
 )
@@ -159,9 +164,10 @@ class Session:
         self.done.set()
         if self._alarm is not None:
             self._alarm.cancel()
-        hang_up = next((task for task in self._tasks if task.get_name() == "hang up"), None)
-        if hang_up is not None:
-            await asyncio.wait([hang_up], timeout=HANG_UP_TIMEOUT_S)
+        # A hang-up, and what a tool has begun to do in the world, are not left halfway.
+        to_finish = [task for task in self._tasks if task.get_name() in {"hang up", "tools"}]
+        if to_finish:
+            await asyncio.wait(to_finish, timeout=HANG_UP_TIMEOUT_S)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -281,6 +287,8 @@ class Session:
             case AskModel():
                 self._cancel_reply()
                 self._reply_task = self._hold(self._reply(action))
+            case UseTools():
+                self._hold(self._use_tools(action), name="tools")
             case CancelModel():
                 self._cancel_reply()
             case Speak():
@@ -351,20 +359,41 @@ class Session:
 
     async def _reply(self, ask: AskModel) -> None:
         call = self.call
+        wanted: list[ToolCall] = []
         try:
-            async for text in write_reply(
+            async for piece in write_reply(
                 model=call.model,
                 system_stable=call.system_stable,
                 system_call=call.system_call,
                 messages=ask.messages,
+                tools=[tool.definition for tool in call.tools],
+                may_use_tools=ask.may_use_tools,
             ):
-                self._step(ModelText(self.now(), ask.generation, text))
+                if isinstance(piece, ToolCall):
+                    wanted.append(piece)
+                else:
+                    self._step(ModelText(self.now(), ask.generation, piece))
         except BrainFailed as failed:
             self._forget_reply()
             self._step(ModelFailed(self.now(), ask.generation, str(failed)))
         else:
             self._forget_reply()
-            self._step(ModelDone(self.now(), ask.generation))
+            t, generation = self.now(), ask.generation
+            self._step(
+                ToolsWanted(t, generation, tuple(wanted)) if wanted else ModelDone(t, generation)
+            )
+
+    async def _use_tools(self, asked: UseTools) -> None:
+        """Use tools side by side; each has a time-out of its own and never raises."""
+        results = await asyncio.gather(*(self._use_tool(one, asked.said) for one in asked.calls))
+        self._step(ToolsDone(self.now(), asked.generation, tuple(results)))
+
+    async def _use_tool(self, asked: ToolCall, said: str) -> ToolResult:
+        began = self._loop.time()
+        outcome = await use(self.call.tools, asked, said)
+        ms = round((self._loop.time() - began) * 1000)
+        self._note(Note("tool", {"name": asked.name, "ms": ms, "failed": outcome.failed}))
+        return ToolResult(asked, outcome)
 
     def _forget_reply(self) -> None:
         """The running reply is at its end: a step of its own must not cancel it."""

@@ -21,6 +21,9 @@ from media.events import (
     Note,
     Speak,
     StoreTurn,
+    ToolsDone,
+    ToolsWanted,
+    UseTools,
 )
 from media.history import History
 from media.playout import Playout
@@ -30,6 +33,8 @@ MODEL_DEADLINE_MS = 12_000
 VOICE_DEADLINE_MS = 10_000
 MOST_VOICE_FAILURES = 2
 MOST_TRIES = 2
+MOST_ROUNDS = 3  # of tools in one reply
+TOOLS_GRACE_MS = 2_000
 
 
 class Speaking:
@@ -138,9 +143,41 @@ class Speaking:
             reply.generation, reply.asked_at = self._generation, event.t
             reply.tries += 1
             reply.splitter = ClauseSplitter()
-            self._do(AskModel(reply.generation, self._history.messages()))
+            messages = self._history.messages(reply.full_text)
+            self._do(AskModel(reply.generation, messages, reply.rounds < MOST_ROUNDS))
         else:
             self._say_fallback(event.t, reply)
+
+    # --- tools ------------------------------------------------------------------------------------
+
+    def want_tools(self, event: ToolsWanted) -> None:
+        """Have the tools used; meanwhile say what is set for the wait, if nothing was said."""
+        if (reply := self._written_by(event.generation)) is None:
+            return
+        self._take_pieces(event.t, reply, reply.splitter.finish())
+        reply.splitter = ClauseSplitter()
+        tools = {tool.name: tool for tool in self._call.tools}
+        asked = [tools[call.name] for call in event.calls if call.name in tools]
+        filler = next((tool.speak_during for tool in asked if tool.speak_during), "")
+        if filler and len(reply.written) == reply.written_before:
+            self._take_clause(event.t, reply, filler)
+        longest = max((tool.timeout_ms for tool in asked), default=0)
+        reply.tools_due = event.t + longest + TOOLS_GRACE_MS
+        reply.rounds += 1
+        self._do(UseTools(event.generation, event.calls, self._history.caller_words()))
+
+    def take_tools(self, event: ToolsDone) -> None:
+        """Remember what was done, also for a reply that is over by now; then go on writing."""
+        self._history.add_tools(event.results)
+        reply = self._written_by(event.generation)
+        if reply is None or reply.tools_due is None:
+            return
+        reply.tools_due = None
+        reply.written_before = len(reply.written)
+        self._generation += 1
+        reply.generation, reply.asked_at = self._generation, event.t
+        messages = self._history.messages(reply.full_text)
+        self._do(AskModel(reply.generation, messages, reply.rounds < MOST_ROUNDS))
 
     def _say_fallback(self, t: int, instead_of: Reply) -> None:
         text = self._call.fallback_message or self._phrases.trouble
@@ -254,6 +291,8 @@ class Speaking:
         waiting = self.playout.waiting_since()
         if waiting is not None:
             return max(waiting, self.playout.play_end) + VOICE_DEADLINE_MS
+        if reply.tools_due is not None:
+            return reply.tools_due
         if not reply.done:
             return max(reply.asked_at, self.playout.play_end) + MODEL_DEADLINE_MS
         return None
@@ -262,5 +301,7 @@ class Speaking:
         stuck = self.playout.first_waiting()
         if stuck is not None:
             self.fail_clause(ClauseFailed(t, stuck, "no audio in time"))
+        elif self.reply is not None and self.reply.tools_due is not None:
+            self._say_fallback(t, self.reply)
         elif self.reply is not None:
             self.fail_text(ModelFailed(t, self.reply.generation, "no text in time"))

@@ -16,7 +16,8 @@ class Providers:
     """Deepgram, Claude and Twilio's call update on one port."""
 
     def __init__(self) -> None:
-        self.replies: list[str | int] = []  # a text, or a status to refuse with; in order
+        # In order: a text, a status to refuse with, or tools to ask for by name.
+        self.replies: list[str | int | dict[str, dict[str, Any]]] = []
         self.prompts: list[dict[str, Any]] = []
         self.said: list[str] = []
         self.by_rest: list[str] = []
@@ -113,14 +114,15 @@ class Providers:
         return web.json_response({"sid": sid, "status": "completed"})
 
 
-def _events(text: str) -> Iterable[tuple[str, dict[str, Any]]]:
+def _events(reply: str | dict[str, dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
+    text, tools = (reply, {}) if isinstance(reply, str) else ("", reply)
     usage = {"input_tokens": 1, "output_tokens": 1}
     message: dict[str, Any] = {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-5-5",
         "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage,
     }  # fmt: skip
     yield "message_start", {"type": "message_start", "message": message}
-    block = {"type": "text", "text": ""}
+    block: dict[str, Any] = {"type": "text", "text": ""}
     start = {"type": "content_block_start", "index": 0, "content_block": block}
     yield "content_block_start", start
     for size in range(0, len(text), 7):
@@ -128,6 +130,13 @@ def _events(text: str) -> Iterable[tuple[str, dict[str, Any]]]:
         body = {"type": "content_block_delta", "index": 0, "delta": delta}
         yield "content_block_delta", body
     yield "content_block_stop", {"type": "content_block_stop", "index": 0}
-    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    for index, (name, arguments) in enumerate(tools.items(), start=1):
+        block = {"type": "tool_use", "id": f"toolu_{index}", "name": name, "input": {}}
+        at = {"index": index}
+        yield "content_block_start", {"type": "content_block_start", **at, "content_block": block}
+        delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
+        yield "content_block_delta", {"type": "content_block_delta", **at, "delta": delta}
+        yield "content_block_stop", {"type": "content_block_stop", **at}
+    end = {"stop_reason": "tool_use" if tools else "end_turn", "stop_sequence": None}
     yield "message_delta", {"type": "message_delta", "delta": end, "usage": usage}
     yield "message_stop", {"type": "message_stop"}

@@ -9,6 +9,9 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from accounts.models import Suppression
+from agents.factories import CallerFactory, CustomFunctionFactory, NoteFactory
+from agents.tests.customer_server import running_customer_server
 from calls import tickets
 from calls.commands import send_command
 from calls.factories import CallFactory
@@ -288,3 +291,87 @@ async def test_a_finished_call_leaves_no_task(providers):
 
     left = {task.get_name() for task in asyncio.all_tasks() - before if not task.done()}
     assert {name for name in left if "media" in name or "hang up" in name} == set()
+
+
+async def test_a_customers_function_is_called_in_mid_call_and_its_answer_spoken(
+    providers, settings
+):
+    settings.OUTBOUND_ALLOW_PRIVATE = True
+    call, token, line = await make()
+    with running_customer_server() as customer:
+        await sync_to_async(CustomFunctionFactory)(
+            number=call.number, url=customer.url, speak_during="One moment, I am looking."
+        )
+        customer.answer = (200, {"result": "Order 17 comes on Friday."})
+        providers.replies = [{"check_order": {"order": "17"}}, "It comes on Friday."]
+
+        await line.open(token)
+        await line.until(lambda line: len(line.events("mark")) == 1)
+        await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+        await providers.transcribe("Where is order seventeen?")
+        await line.until(lambda line: len(line.events("mark")) == 3)
+        await line.close()
+
+    [asked] = customer.got
+    assert (asked.json["name"], asked.json["args"]) == ("check_order", {"order": "17"})
+    assert asked.json["variables"]["call_id"] == call.call_id
+    assert providers.said[1:] == ["One moment, I am looking.", "It comes on Friday."]
+    first, second = providers.prompts
+    assert [tool["name"] for tool in first["tools"]] == ["check_order", "opt_out"]
+    assert second["messages"][-1]["content"] == [
+        {
+            "type": "tool_result",
+            "tool_use_id": "toolu_1",
+            "content": "Order 17 comes on Friday.",
+        }
+    ]
+    assert await turns(call) == [
+        ("agent", "Hello, this is Acme."),
+        ("caller", "Where is order seventeen?"),
+        ("agent", "One moment, I am looking. It comes on Friday."),
+    ]
+    assert "tool" in await event_kinds(call)
+
+
+async def test_private_notes_reach_the_model_only_after_the_caller_said_who_they_are(providers):
+    call, token, line = await make()
+    await sync_to_async(CallerFactory)(number=call.number, caller_number=call.from_number)
+    await sync_to_async(NoteFactory)(
+        account=call.account, person=call.from_number, text="Is in therapy.", is_private=True
+    )
+    providers.replies = [
+        {"confirm_identity": {"answer": "Sarah Johnson"}},  # made up: nobody said it
+        "Who is speaking, please?",
+        {"confirm_identity": {"answer": "Sarah Johnson"}},
+        "Thank you, Sarah.",
+    ]
+
+    await line.open(token)
+    await line.until(lambda line: len(line.events("mark")) == 1)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("When is my next session?")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await providers.transcribe("It is Sarah Johnson.")
+    await line.until(lambda line: len(line.events("mark")) == 3)
+    await line.close()
+
+    answers = [prompt["messages"][-1]["content"] for prompt in providers.prompts]
+    assert "therapy" not in str(providers.prompts[:3])
+    assert answers[1][0]["content"] == "Not confirmed. Do not use or mention anything private."
+    assert "Is in therapy." in answers[3][0]["content"]
+
+
+async def test_a_person_who_refuses_is_entered_by_the_models_tool_too(providers):
+    call, token, line = await make()
+    providers.replies = [{"opt_out": {"scope": "both"}}, "You will not be called again. [END_CALL]"]
+
+    await line.open(token)
+    await line.until(lambda line: len(line.events("mark")) == 1)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("I want none of this any more, ever.")
+    assert await line.closes() == 1000
+
+    entry = await sync_to_async(lambda: Suppression.objects.get())()
+    assert (entry.phone_number, entry.scope, entry.source) == (call.from_number, "all", "spoken")
+    assert entry.evidence["call_id"] == call.call_id
+    assert entry.evidence["text"] == "I want none of this any more, ever."
