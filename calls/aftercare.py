@@ -16,6 +16,7 @@ from agents import callers, history, model
 from agents.models import Note
 from calls import news, nudges, services
 from calls.analysis import Found, analyse, default_of
+from calls.farewell import text_after
 from calls.models import Aftercare, Call, Turn
 
 logger = logging.getLogger(__name__)
@@ -106,14 +107,20 @@ def _settle(call: Call, turns: list[Turn], held: Aftercare, found: Found | None,
     if found is not None and kind == Aftercare.Analysis.DONE:
         _remember(call, found)
     if row.told_at is None:
-        news.tell_completed(call)
-        row.told_at = timezone.now()
+        _tell(call, row)
     elif found is not None:
         news.tell_analyzed(call)
     row.analysis = kind
     row.due_at = None
     row.error = ""
     row.save(update_fields=["analysis", "due_at", "error", "told_at"])
+
+
+def _tell(call: Call, row: Aftercare) -> None:
+    """Tell listeners and the person, once."""
+    news.tell_completed(call)
+    text_after(call)
+    row.told_at = timezone.now()
 
 
 def _store(call: Call, turns: list[Turn], found: Found) -> None:
@@ -174,8 +181,7 @@ def _try_later(call: Call, held: Aftercare, error: str) -> None:
     is_hopeless = error in _HOPELESS and row.tries >= HOPELESS_TRIES
     gives_up = is_hopeless or now + wait - row.wanted_at > GIVE_UP_AFTER
     if row.told_at is None and (gives_up or now + wait - row.wanted_at > TELL_AFTER):
-        news.tell_completed(call)
-        row.told_at = now
+        _tell(call, row)
     if gives_up:
         row.analysis = Aftercare.Analysis.FAILED
         row.due_at = None

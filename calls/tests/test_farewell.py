@@ -1,0 +1,83 @@
+import pytest
+from django.utils import timezone
+
+from accounts import suppression
+from accounts.models import Suppression
+from calls import aftercare
+from calls.factories import CallFactory
+from calls.models import Aftercare, Call
+from sms.models import Message
+
+pytestmark = pytest.mark.django_db
+
+
+def cared_for(**fields) -> Call:
+    """A call after its after-care, with an agent that texts; nothing is asked of the model."""
+    fields = {"agent__post_call_sms_enabled": True, "agent__name": "Acme Dental"} | fields
+    call = CallFactory.create(over=True, agent__enable_post_call_analysis=False, **fields)
+    Aftercare.objects.create(call=call)
+    aftercare.care_for(call.pk)
+    return call
+
+
+def test_after_an_answered_call_its_person_gets_one_text():
+    call = cared_for(
+        caller_name="Sarah",
+        call_summary="You booked Tuesday.",
+        agent__post_call_sms_template="Hi {caller_name}, {agent_name} here. {call_summary} {else}",
+    )
+    aftercare.care_for(call.pk)
+
+    text = Message.objects.get()
+    assert text.body == "Hi Sarah, Acme Dental here. You booked Tuesday. {else}"
+    assert (text.from_number, text.to_number) == (call.from_number, call.to_number)
+    assert (text.origin, text.call_id) == ("post_call", call.call_id)
+
+
+def test_without_a_template_the_default_goes_and_an_unknown_name_is_there():
+    cared_for()
+    cared_for(agent__post_call_sms_template="Hi {caller_name}!")
+
+    assert [text.body for text in Message.objects.order_by("pk")] == [
+        "Thanks for calling Acme Dental. We appreciate your time.",
+        "Hi there!",
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"agent__post_call_sms_enabled": False},
+        {"voicemail_detected": True},
+        {"duration_ms": 0},
+        {"to_number": "anonymous"},
+        {"number": None, "from_number": "+447446000000"},
+    ],
+)
+def test_no_text_where_nobody_was_talked_to_or_none_is_wanted(fields):
+    cared_for(**fields)
+
+    assert Message.objects.count() == 0
+    assert Aftercare.objects.get().due_at is None
+
+
+def test_who_said_no_gets_none_and_the_aftercare_is_done():
+    call = CallFactory.create(
+        over=True, agent__enable_post_call_analysis=False, agent__post_call_sms_enabled=True
+    )
+    suppression.suppress(call.account, call.to_number, source=Suppression.Source.SPOKEN)
+    Aftercare.objects.create(call=call)
+
+    aftercare.care_for(call.pk)
+
+    assert Message.objects.count() == 0
+    assert Aftercare.objects.get().due_at is None
+
+
+def test_an_analysis_that_is_made_again_texts_nobody():
+    call = cared_for()
+    Aftercare.objects.update(due_at=timezone.now(), analysis="pending")
+
+    aftercare.care_for(call.pk)
+
+    assert Message.objects.count() == 1
