@@ -3,7 +3,6 @@
 import tempfile
 from typing import Any, BinaryIO, cast
 
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -214,16 +213,7 @@ class ResultsView(APIView):
     )
     def get(self, request: Request, campaign_id: str) -> HttpResponseBase:
         """Download everybody in the campaign and what became of them, as CSV."""
-        return results_response(_find(request, campaign_id))
-
-
-def results_response(campaign: Campaign) -> StreamingHttpResponse:
-    name = f"{campaign.campaign_id}.csv"
-    return StreamingHttpResponse(
-        outputs.results_csv(campaign),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+        return outputs.results_response(_find(request, campaign_id))
 
 
 class _CsvParser(MultiPartParser):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.http import StreamingHttpResponse
 from rest_framework import serializers
 
 from campaigns.intake import Intake
@@ -233,6 +234,16 @@ def recipients_shown(people: Iterable[Recipient]) -> list[dict[str, Any]]:
         }
         for one in people
     ]
+
+
+def results_response(campaign: Campaign) -> StreamingHttpResponse:
+    """Return a download of ``results_csv``."""
+    name = f"{campaign.campaign_id}.csv"
+    return StreamingHttpResponse(
+        results_csv(campaign),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 async def results_csv(campaign: Campaign) -> AsyncIterator[str]:
