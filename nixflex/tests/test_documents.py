@@ -67,3 +67,11 @@ def test_every_error_code_is_documented_under_its_status():
         "twilio_auth_failed",
         "twilio_invalid_credentials",
     }
+
+
+def test_the_makefile_hides_no_setting():
+    variables = set(re.findall(r"^([A-Z_]+) :?=", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    settings = set(re.findall(r"^([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
+
+    assert variables
+    assert variables & settings == set()
