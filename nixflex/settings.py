@@ -147,6 +147,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
     "deliver-webhooks": {"task": "webhooks.tasks.deliver", "schedule": 5.0},
+    "dispatch-text-campaigns": {
+        "task": "campaigns.tasks.dispatch_texts",
+        "schedule": 2.0,
+        "options": {"expires": 10},
+    },
     "send-texts": {"task": "sms.tasks.send", "schedule": 1.0, "options": {"expires": 5}},
     "sweep-texts": {"task": "sms.tasks.sweep", "schedule": 5.0, "options": {"expires": 15}},
     "purge-stored-answers": {"task": "accounts.tasks.purge_stored_answers", "schedule": 600.0},

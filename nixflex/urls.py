@@ -29,6 +29,7 @@ urlpatterns = [
     path("v1/", include("webhooks.urls")),
     path("v1/", include("campaigns.urls")),  # before calls: calls/batch is no call's id
     path("v1/", include("calls.urls")),
+    path("v1/", include("campaigns.texts.urls")),  # before sms: sms/campaigns is no text's id
     path("v1/", include("sms.urls")),
     re_path(r"^v1(?:/|$)", no_such_endpoint),
     path("twilio/", include("calls.twilio_urls")),

@@ -11,6 +11,8 @@ from django.utils import timezone
 from accounts.ids import new_id
 from accounts.models import Account
 from agents.models import Agent, PhoneNumber
+from sms.campaign_models import TextCampaign as TextCampaign
+from sms.campaign_models import TextRecipient as TextRecipient
 
 
 def new_message_id() -> str:

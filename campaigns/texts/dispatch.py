@@ -1,0 +1,118 @@
+"""Hands a running campaign's texts to the queue, a few at a time, at each person's hours."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.errors import ApiError
+from accounts.suppression import TEXT, is_suppressed
+from agents.variables import substitute
+from campaigns.laws import layers_of
+from campaigns.texts.services import State, Status, move, start_if_due
+from campaigns.windows import Hours, layers_from_json
+from sms import failures
+from sms.models import Message, MessagePart, TextCampaign, TextRecipient
+from sms.services import send_text
+
+# So many texts of a number wait to be sent: more would hold up what people are answered.
+AHEAD = 5
+# Nobody may be texted in the days that are looked ahead: looked at again then.
+NOT_SOON = timedelta(days=7)
+
+
+def dispatch_all(now: datetime | None = None) -> int:
+    """Start what is due, hand on the next texts of all running campaigns, and end those that are
+    through; return how many texts were handed on. Safe to run at once, any number of times."""
+    now = now or timezone.now()
+    due = TextCampaign.objects.filter(status=Status.SCHEDULED, scheduled_at__lte=now)
+    for pk in due.values_list("pk", flat=True):
+        start_if_due(pk, now)
+    handed = 0
+    running = TextCampaign.objects.filter(status=Status.RUNNING).order_by("started_at", "pk")
+    for pk in running.values_list("pk", flat=True):
+        handed += dispatch(pk, now)
+    return handed
+
+
+@transaction.atomic
+def dispatch(campaign_pk: int, now: datetime) -> int:
+    """Hand on one campaign's next texts; return how many."""
+    campaign = (
+        TextCampaign.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .select_related("account", "agent", "number")
+        .filter(pk=campaign_pk, status=Status.RUNNING)
+        .first()
+    )
+    if campaign is None:
+        return 0
+    waiting = MessagePart.objects.unsent().filter(thread__our_number=campaign.from_number)
+    room, handed = AHEAD - waiting.count(), 0
+    pending = campaign.recipients.filter(state=State.PENDING, send_after__lte=now)
+    # Those outside their hours are put off, and cost no room.
+    for person in pending.order_by("send_after", "pk")[: AHEAD * 20]:
+        if handed >= room:
+            break
+        handed += _hand(campaign, person, now)
+    if not campaign.recipients.filter(state=State.PENDING).exists():
+        _end(campaign)
+    return handed
+
+
+def _hand(campaign: TextCampaign, person: TextRecipient, now: datetime) -> bool:
+    """Text a person, if it is their hours; return whether it was done."""
+    hours = hours_of(campaign, person)
+    if not hours.allow(now):
+        person.send_after = hours.next_opening(now) or now + NOT_SOON
+        person.save(update_fields=["send_after"])
+        return False
+    if campaign.number is None:
+        return _fail(person, failures.NO_NUMBER)
+    if is_suppressed(campaign.account, person.phone, TEXT):
+        return _fail(person, failures.SUPPRESSED)
+    try:
+        person.message = send_text(
+            campaign.account,
+            agent=campaign.agent,
+            number=campaign.number,
+            to_number=person.phone,
+            body=rendered(campaign, person),
+            origin=Message.Origin.CAMPAIGN,
+            context_prompt=campaign.context_prompt,
+            reply_window_hours=campaign.reply_window_hours,
+            campaign_id=campaign.campaign_id,
+        )
+    except ApiError as error:
+        return _fail(person, error.message)
+    person.state = State.HANDED
+    person.save(update_fields=["message", "state"])
+    return True
+
+
+def _fail(person: TextRecipient, why: str) -> bool:
+    person.state, person.error_message = State.FAILED, why
+    person.save(update_fields=["state", "error_message"])
+    return False
+
+
+def hours_of(campaign: TextCampaign, person: TextRecipient) -> Hours:
+    """Return when a person may be texted: within the campaign's own windows and, where it is to
+    follow the law, the law's, in every zone in which they may be."""
+    layers = layers_from_json(campaign.windows)
+    if campaign.follow_law:
+        layers += layers_of(person.law)
+    return Hours(layers, tuple(person.zones))
+
+
+def rendered(campaign: TextCampaign, person: TextRecipient) -> str:
+    """Return the template with this person's variables; unknown placeholders stay as they are."""
+    return substitute(campaign.message_template, person.variables)
+
+
+def _end(campaign: TextCampaign) -> None:
+    """End a campaign once the carrier has, or has refused, each of its texts."""
+    texts = Message.objects.filter(recipient__campaign=campaign)
+    if MessagePart.objects.unsent().filter(message__in=texts).exists():
+        return
+    nobody = not texts.filter(sent_at__isnull=False).exists()
+    move(campaign, Status.FAILED if nobody else Status.DONE)

@@ -1,0 +1,241 @@
+"""A text campaign's life: made, changed, launched, called off."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q
+from django.utils import timezone
+
+from accounts.errors import ApiError, not_found_error
+from accounts.models import Account
+from accounts.suppression import TEXT, suppressed_among
+from agents.models import Agent, PhoneNumber
+from campaigns.intake import check, place_for
+from campaigns.rows import Row
+from sms import failures
+from sms.models import Message, TextCampaign, TextRecipient
+from sms.sending import call_off
+
+Status = TextCampaign.Status
+State = TextRecipient.State
+# By name: what is enqueued here imports what calls this.
+DISPATCH = "campaigns.tasks.dispatch_texts"
+_INVALID_SHOWN = 20
+_AT_ONCE = 1_000
+FIELDS = frozenset(
+    {
+        "name",
+        "message_template",
+        "context_prompt",
+        "scheduled_at",
+        "reply_window_hours",
+        "windows",
+        "follow_law",
+        "timezone",
+    }
+)
+
+
+def find(account: Account, campaign_id: str) -> TextCampaign:
+    """Return the account's campaign; ApiError ``campaign_not_found`` (404) for others' too."""
+    found = None
+    if "\0" not in campaign_id:
+        found = TextCampaign.objects.filter(account=account, campaign_id=campaign_id).first()
+    if found is None:
+        raise not_found_error("campaign_not_found", "SMS campaign not found.")
+    return found
+
+
+@transaction.atomic
+def create(
+    account: Account,
+    *,
+    agent: Agent,
+    number: PhoneNumber,
+    rows: Iterable[Row],
+    start: str,
+    **fields: Any,
+) -> TextCampaign:
+    """Make a campaign of valid people, each once; ``start`` is now, schedule or draft.
+
+    ApiError ``invalid_phone_format`` names the rows that cannot be used; then nothing is left.
+    """
+    campaign = TextCampaign(
+        account=account,
+        agent=agent,
+        agent_public_id=agent.agent_id,
+        number=number,
+        from_number=number.phone_number,
+        status=Status.SCHEDULED if start == "schedule" else Status.DRAFT,
+        **fields,
+    )
+    if not campaign.name:
+        campaign.name = f"Text campaign of {timezone.now():%Y-%m-%d %H:%M}"
+    campaign.save()
+    _add(campaign, rows)
+    if start == "now":
+        _start(campaign)
+    return campaign
+
+
+def _add(campaign: TextCampaign, rows: Iterable[Row]) -> None:
+    people: dict[str, TextRecipient] = {}
+    invalid: list[dict[str, Any]] = []
+    for row in rows:
+        if problem := check(row):
+            invalid.append({"row_index": row.index, "phone": row.phone, "reason": problem})
+            continue
+        place = place_for(row)
+        person = TextRecipient(
+            campaign=campaign,
+            row_index=row.index,
+            phone=row.phone,
+            variables={**({"name": row.name} if row.name else {}), **row.variables},
+            zones=list(place.zones or (campaign.timezone,)),
+            law=place.law,
+        )
+        people.setdefault(row.phone, person)
+    if invalid:
+        raise ApiError(
+            "invalid_phone_format",
+            f"recipients.{invalid[0]['row_index']}: {invalid[0]['reason']} Nothing was created.",
+            details={"invalid": invalid[:_INVALID_SHOWN], "invalid_count": len(invalid)},
+        )
+    for phone in suppressed_among(campaign.account, people, TEXT):
+        people[phone].state, people[phone].error_message = State.FAILED, failures.SUPPRESSED
+    TextRecipient.objects.bulk_create(people.values(), batch_size=_AT_ONCE)
+
+
+def _locked(campaign_pk: int) -> TextCampaign:
+    return TextCampaign.objects.select_for_update(no_key=True).get(pk=campaign_pk)
+
+
+def _start(campaign: TextCampaign) -> None:
+    move(campaign, Status.RUNNING)
+    transaction.on_commit(partial(current_app.send_task, DISPATCH), robust=True)
+
+
+def move(campaign: TextCampaign, status: str) -> bool:
+    """Move a campaign, whose row the caller holds, along ``TextCampaign.NEXT``; return whether it
+    did."""
+    if status not in TextCampaign.NEXT.get(campaign.status, ()):
+        return False
+    campaign.status = Status(status)
+    now = timezone.now()
+    if status == Status.RUNNING:
+        campaign.started_at = now
+    elif status in TextCampaign.ENDED:
+        campaign.ended_at = now
+    campaign.save(update_fields=["status", "started_at", "ended_at"])
+    return True
+
+
+@transaction.atomic
+def launch(campaign_pk: int) -> TextCampaign:
+    """Start a draft or scheduled campaign now.
+
+    ApiError ``campaign_already_running``, ``campaign_already_done``, ``campaign_no_recipients``.
+    """
+    campaign = _locked(campaign_pk)
+    if campaign.status == Status.RUNNING:
+        raise ApiError("campaign_already_running", "This SMS campaign is running already.")
+    if campaign.status in TextCampaign.ENDED:
+        raise ApiError("campaign_already_done", "This SMS campaign is over.")
+    if not campaign.recipients.exists():
+        raise ApiError("campaign_no_recipients", "This SMS campaign has nobody to text.")
+    _start(campaign)
+    return campaign
+
+
+@transaction.atomic
+def start_if_due(campaign_pk: int, now: datetime) -> bool:
+    """Start a scheduled campaign whose time has come; False if it is not."""
+    campaign = _locked(campaign_pk)
+    if campaign.status != Status.SCHEDULED or not campaign.scheduled_at:
+        return False
+    if campaign.scheduled_at > now:
+        return False
+    return move(campaign, Status.RUNNING)
+
+
+@transaction.atomic
+def edit(campaign_pk: int, *, rows: Iterable[Row] | None = None, **fields: Any) -> TextCampaign:
+    """Change a campaign that has not begun; of one that has, only ``context_prompt``.
+
+    ``rows`` take the place of all people. ApiError ``campaign_not_editable``.
+    """
+    campaign = _locked(campaign_pk)
+    if campaign.status not in {Status.DRAFT, Status.SCHEDULED} and (
+        rows is not None or fields.keys() - {"context_prompt"}
+    ):
+        raise ApiError(
+            "campaign_not_editable",
+            "This SMS campaign has begun: only its context_prompt can still be changed.",
+            details={"status": campaign.status},
+        )
+    for name, value in fields.items():
+        setattr(campaign, name, value)
+    if fields:
+        campaign.save(update_fields=[*fields])
+    if rows is not None:
+        campaign.recipients.all().delete()
+        _add(campaign, rows)
+    return campaign
+
+
+@transaction.atomic
+def delete(campaign_pk: int) -> int:
+    """Delete a campaign and call off its texts, where the carrier has not got them yet; return how
+    many people are not texted. Texts that were sent stay in their threads.
+
+    ApiError ``campaign_already_done``.
+    """
+    campaign = _locked(campaign_pk)
+    if campaign.status in TextCampaign.ENDED:
+        raise ApiError("campaign_already_done", "This SMS campaign is over.")
+    canceled = campaign.recipients.filter(state=State.PENDING).count()
+    waiting = Message.objects.filter(recipient__campaign=campaign, sent_at=None)
+    canceled += sum(call_off(pk) for pk in waiting.values_list("pk", flat=True))
+    campaign.delete()
+    return canceled
+
+
+def counts(campaigns: Iterable[TextCampaign]) -> dict[int, dict[str, int]]:
+    """Return, by key, the counts of spec 4.5, as they are now: a text the carrier has sent on and
+    not confirmed counts as failed."""
+    texted = Q(state=State.HANDED)
+    delivered = Q(message__status=Message.Status.DELIVERED)
+    failed = Q(state=State.FAILED) | Q(
+        message__status__in=[
+            Message.Status.FAILED,
+            Message.Status.UNDELIVERED,
+            Message.Status.SENT,
+        ]
+    )
+    answer = Message.objects.inbound().filter(
+        thread=OuterRef("message__thread"), created_at__gt=OuterRef("message__sent_at")
+    )
+    rows: Any = (
+        TextRecipient.objects.filter(campaign__in=list(campaigns))
+        .alias(replied=Exists(answer))
+        .values("campaign")
+        .annotate(
+            total_count=Count("pk"),
+            delivered_count=Count("pk", filter=delivered),
+            failed_count=Count("pk", filter=failed),
+            sent_count=Count("pk", filter=texted & Q(message__sent_at__isnull=False)),
+            replied_count=Count("pk", filter=Q(replied=True)),
+        )
+    )
+    found: dict[int, dict[str, int]] = {}
+    for row in rows:
+        numbers = {name: int(count) for name, count in row.items() if name != "campaign"}
+        numbers["pending_count"] = (
+            numbers["total_count"] - numbers["delivered_count"] - numbers["failed_count"]
+        )
+        found[row["campaign"]] = numbers
+    return found
