@@ -15,7 +15,7 @@ from accounts.models import Account
 from agents.models import Agent, PhoneNumber
 from calls.models import Call
 from calls.services import number_to_call_from, withdraw
-from campaigns import nudges
+from campaigns import news, nudges
 from campaigns.intake import Intake, take_in
 from campaigns.models import Campaign, CampaignEvent, Recipient, RecipientCall
 from campaigns.rows import Row
@@ -119,6 +119,7 @@ def _move(campaign: Campaign, status: str, reason: str = "", **fields: Any) -> b
         setattr(campaign, name, value)
     campaign.save(update_fields=["status", "status_reason", *fields])
     record(campaign, status, **({"reason": reason} if reason else {}))
+    news.tell(campaign)
     return True
 
 

@@ -13,7 +13,7 @@ from accounts.refusals import Refusal, find_refusal
 from accounts.suppression import BY_TEXT, TEXT, is_suppressed, lift, suppress
 from agents.effective import effective
 from agents.models import Agent, PhoneNumber
-from sms import nudges, segments
+from sms import news, nudges, segments
 from sms.confirmations import confirmation
 from sms.keywords import Keyword, is_from_machine, keyword_in
 from sms.models import Message, Thread
@@ -102,6 +102,7 @@ def receive(
             "needs_human",
         ]
     )
+    news.tell(message)
     return message
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from carriers import twilio
 from carriers.errors import CarrierError, Refused
-from sms import failures
+from sms import failures, news
 from sms.models import Message, MessagePart
 from sms.window import restore_window
 
@@ -109,7 +109,10 @@ def note_carriers_word(part_pk: int, word: str, error_code: int | None) -> bool:
 
 
 def update_message(message: Message) -> None:
-    """Bring a text's status up to date with its parts. The caller holds the message's row."""
+    """Bring a text's status up to date with its parts, and tell who listens of a change. The caller
+    holds the message's row.
+    """
+    before = message.status
     parts = list(message.parts.order_by("number"))
     failed = next(
         (
@@ -137,6 +140,8 @@ def update_message(message: Message) -> None:
     is_delivered = message.status == Message.Status.DELIVERED
     message.delivered_at = (message.delivered_at or timezone.now()) if is_delivered else None
     message.save(update_fields=["status", "error_code", "error_message", "delivered_at"])
+    if message.status != before:
+        news.tell(message)
 
 
 def ask_about_silent(now: datetime | None = None) -> int:
