@@ -23,6 +23,7 @@ from accounts.keys import default_account
 from agents.inputs import AgentInput, NumberImport, NumberSettings
 from agents.models import Agent, PhoneNumber
 from agents.numbers import import_number, release_number
+from agents.people_admin import CallerAdmin as CallerAdmin  # registers callers and notes
 
 
 def beside_its_field(error: ApiError, form: forms.BaseForm) -> forms.ValidationError:

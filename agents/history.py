@@ -59,7 +59,7 @@ _CHECKS = {
     "phone": "contact number",
     "location": "address or postcode",
 }
-_LABELS = {
+LABELS = {
     "name": "Name",
     "email": "Email",
     "phone": "Contact number",
@@ -191,7 +191,7 @@ def memory_of(
     shown = {name: value for name, value in facts.items() if name not in hidden}
     zone = ZoneInfo(agent.timezone)
     lines, used = _within_budget([note for note in notes if not note.is_private], zone)
-    context = [f"{_LABELS[name]}: {shown[name]}" for name in _LABELS if name in shown]
+    context = [f"{LABELS[name]}: {shown[name]}" for name in LABELS if name in shown]
     return Memory(
         history="\n".join([_HISTORY, *lines]) if lines else "",
         context="\n".join([_CONTEXT, *context]) if context else "",
@@ -213,7 +213,7 @@ def _facts(
     caller = None
     if number is not None and is_person(person):
         caller = Caller.objects.filter(number=number, caller_number=person).first()
-    stored = {name: getattr(caller, name) for name in _LABELS} if caller else {}
+    stored = {name: getattr(caller, name) for name in LABELS} if caller else {}
     for_now = {name: value for name, value in given.items() if value}
     facts = {name: value for name, value in (stored | for_now).items() if value}
     return facts, set(caller.private_fields) & set(facts) if caller else set()
@@ -227,7 +227,7 @@ def _private(
     if not (fields - {check} or notes) or not facts.get(check):
         return None
     lines = [
-        f"{_LABELS[name]}: {facts[name]}" for name in _LABELS if name in fields and name != check
+        f"{LABELS[name]}: {facts[name]}" for name in LABELS if name in fields and name != check
     ]
     return Private(check, facts[check], "\n".join([*lines, *_within_budget(notes, zone)[0]]))
 
@@ -277,7 +277,7 @@ def _record(
     ]
     fields = [
         {"kind": "field", "source": name, "withheld": name in hidden}
-        for name in _LABELS
+        for name in LABELS
         if name in facts
     ]
     return (*notes, *fields)

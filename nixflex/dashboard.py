@@ -27,6 +27,8 @@ GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Campaigns", "campaign", "campaigns.Campaign"),
             ("Texts", "sms", "sms.Message"),
             ("Text threads", "forum", "sms.Thread"),
+            ("Callers", "contacts", "agents.Caller"),
+            ("Notes", "sticky_note_2", "agents.Note"),
         ],
     ),
     (
@@ -35,6 +37,7 @@ GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Agents", "support_agent", "agents.Agent"),
             ("Phone numbers", "dialpad", "agents.PhoneNumber"),
             ("Do not contact", "do_not_disturb_on", "accounts.Suppression"),
+            ("Functions", "function", "agents.CustomFunction"),
             ("Webhooks", "webhook", "webhooks.Endpoint"),
         ],
     ),
