@@ -261,6 +261,9 @@ class CampaignAdmin(ModelAdmin):
                 "data": [cells[unit, name] for unit in units],
                 "backgroundColor": colour,
                 "stack": "calls",
+                "barPercentage": 0.8,
+                "categoryPercentage": 0.9,
+                "maxBarThickness": 48,
                 "displayYAxis": True,
             }
             for name, colour in _OUTCOME_COLOURS.items()

@@ -160,7 +160,7 @@ def shown_as_open(hours: Hours, at: datetime) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(layers, st.lists(st.sampled_from(ZONES), min_size=1, max_size=3, unique=True), instants)
 def test_nobody_is_called_outside_their_hours(layers, zones, now):
     person = Hours(layers, tuple(zones))
@@ -262,14 +262,15 @@ def test_nobody_in_rhode_island_is_called_on_a_sunday():
     assert rhode_island.next_opening(sunday) == utc("2026-11-23T14:00:00")
 
 
-@pytest.mark.parametrize(("code", "state"), _STATE.items())
-def test_every_area_code_is_in_the_state_that_the_numbering_plan_says(code: str, state: str):
-    named = set()
-    for exchange in ("200", "234", "345", "456", "567", "678", "789", "890", "999"):
-        number = phonenumbers.parse(f"+1{code}{exchange}2222")
-        named.add(geocoder.description_for_number(number, "en"))
+@pytest.mark.parametrize("state", sorted(set(_STATE.values())))
+def test_every_area_code_is_in_the_state_that_the_numbering_plan_says(state: str):
+    for code in (code for code, its in _STATE.items() if its == state):
+        named = set()
+        for exchange in ("200", "234", "345", "456", "567", "678", "789", "890", "999"):
+            number = phonenumbers.parse(f"+1{code}{exchange}2222")
+            named.add(geocoder.description_for_number(number, "en"))
 
-    assert any(LAWS[state].name in place or place.endswith(f", {state[3:]}") for place in named)
+        assert any(LAWS[state].name in one or one.endswith(f", {state[3:]}") for one in named), code
 
 
 def test_every_law_names_its_source():
