@@ -5,6 +5,7 @@ Defaults are those of a safe server: without ``.env`` nothing is in debug mode o
 """
 
 import sys
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -238,6 +239,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True  # nothing to collect before the first page
+warnings.filterwarnings("ignore", "No directory at: ")  # and so no warning where nothing was
 RECORDINGS_DIR = Path(env.str("RECORDINGS_DIR", default=str(DATA_DIR / "recordings")))
 
 REST_FRAMEWORK = {

@@ -1,7 +1,14 @@
-"""Every error code that the source can answer with, for the test of its documentation."""
+"""Every error code that the source can answer with; run as a module, it documents them.
+
+``python -m nixflex.tests.error_codes`` writes the table in ``docs/api.md`` anew.
+"""
 
 import ast
+import re
 from pathlib import Path
+
+# Chosen at run time, so no constant in a call.
+ALSO = {"twilio_auth_failed": 401, "twilio_invalid_credentials": 401}
 
 APPS = ("accounts", "agents", "calls", "campaigns", "sms", "webhooks")
 
@@ -39,3 +46,21 @@ def _codes_of(call: ast.Call) -> list[tuple[str, int]]:
 def _text(node: ast.expr) -> str:
     constant = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return node.value if constant else ""  # type: ignore[attr-defined]
+
+
+def document(project: Path) -> None:
+    """Write the table of codes in the API's documentation."""
+    page = project / "docs/api.md"
+    by_status: dict[int, list[str]] = {}
+    for code, status in sorted((error_codes(project) | ALSO).items()):
+        by_status.setdefault(status, []).append(f"`{code}`")
+    rows = "".join(
+        f"| {status} | {', '.join(by_status[status])} |\n" for status in sorted(by_status)
+    )
+    page.write_text(
+        re.sub(r"(\| --- \| --- \|\n)(?:\| \d{3} .*\n)+", rf"\g<1>{rows}", page.read_text())
+    )
+
+
+if __name__ == "__main__":
+    document(Path(__file__).resolve().parents[2])

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from django.contrib import admin
 from django.core.cache import cache
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.factories import UserFactory
@@ -202,6 +204,16 @@ def test_every_page_fits_its_screen_and_can_be_read(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.evaluate(LOW_CONTRAST, 3.0) == [], path
     assert page.evaluate(LOW_CONTRAST, 21.5), "the measure finds nothing at all"
+
+
+def test_every_list_fits_a_telephone(open_page, operator: User):
+    a_call_that_was_held()
+    page = open_page(390, user=operator)
+
+    for model in admin.site._registry:
+        path = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist")
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
 def test_the_api_reference_opens_with_every_group(open_page):
