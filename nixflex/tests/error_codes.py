@@ -52,11 +52,10 @@ def document(project: Path) -> None:
     """Write the table of codes in the API's documentation."""
     page = project / "docs/api.md"
     by_status: dict[int, list[str]] = {}
-    for code, status in sorted((error_codes(project) | ALSO).items()):
-        by_status.setdefault(status, []).append(f"`{code}`")
-    rows = "".join(
-        f"| {status} | {', '.join(by_status[status])} |\n" for status in sorted(by_status)
-    )
+    codes = error_codes(project) | ALSO
+    for code in sorted(codes, key=lambda code: (codes[code], code)):
+        by_status.setdefault(codes[code], []).append(f"`{code}`")
+    rows = "".join(f"| {status} | {', '.join(by_status[status])} |\n" for status in by_status)
     page.write_text(
         re.sub(r"(\| --- \| --- \|\n)(?:\| \d{3} .*\n)+", rf"\g<1>{rows}", page.read_text())
     )
