@@ -45,30 +45,27 @@ def receive(
     goes out, and then nothing.
     """
     now = timezone.now()
-    thread = find_thread(number.account, number, from_number)
-    thread = Thread.objects.select_for_update(no_key=True).get(pk=thread.pk)
-    size = segments.size_of(body)
-    message, is_new = Message.objects.get_or_create(
+    thread = _locked_thread(number, from_number)
+    if thread.messages.filter(carrier_sid=carrier_sid).exists():
+        return None
+    size, agent = segments.size_of(body), thread.agent or number.agent
+    message = Message(
         account=number.account,
         carrier_sid=carrier_sid,
-        defaults={
-            "thread": thread,
-            "direction": Message.Direction.INBOUND,
-            "origin": Message.Origin.PERSON,
-            "agent": thread.agent or number.agent,
-            "agent_public_id": _public_id(thread.agent or number.agent),
-            "from_number": from_number,
-            "to_number": number.phone_number,
-            "body": body,
-            "encoding": size.encoding,
-            "segments": size.segments,
-            "media": media or [],
-            "status": Message.Status.RECEIVED,
-            "created_at": now,
-        },
+        thread=thread,
+        direction=Message.Direction.INBOUND,
+        origin=Message.Origin.PERSON,
+        agent=agent,
+        agent_public_id=agent.agent_id if agent else "",
+        from_number=from_number,
+        to_number=number.phone_number,
+        body=body,
+        encoding=size.encoding,
+        segments=size.segments,
+        media=media or [],
+        status=Message.Status.RECEIVED,
+        created_at=now,
     )
-    if not is_new:
-        return None
     thread.last_message_at = now
     thread.unread += 1
     keyword, refusal = keyword_in(body, opt_out_type), find_refusal(body)
@@ -92,7 +89,7 @@ def receive(
         thread.messages.filter(reply=Reply.PENDING).update(reply=message.reply)
     if message.reply in _FOR_HUMANS and not thread.needs_human:
         thread.needs_human = _FOR_HUMANS[Reply(message.reply)]
-    message.save(update_fields=["reply"])
+    message.save(force_insert=True)
     thread.save(
         update_fields=[
             "last_message_at",
@@ -116,8 +113,16 @@ _FOR_HUMANS = {
 }
 
 
-def _public_id(agent: Agent | None) -> str:
-    return agent.agent_id if agent else ""
+def _locked_thread(number: PhoneNumber, their_number: str) -> Thread:
+    threads = Thread.objects.select_for_update(no_key=True, of=("self",)).select_related("agent")
+    found = threads.filter(
+        account=number.account, our_number=number.phone_number, their_number=their_number
+    )
+    thread = found.first()
+    if thread is None or thread.number_id != number.pk:
+        find_thread(number.account, number, their_number)
+        thread = found.get()
+    return thread
 
 
 def _act_on(keyword: Keyword, message: Message, number: PhoneNumber) -> str:
@@ -228,5 +233,6 @@ def is_loop(thread: Thread, message: Message, now: datetime) -> bool:
     if answers >= settings.SMS_ANSWERS_PER_HOUR:
         return True
     newest = thread.messages.inbound().filter(created_at__gt=now - _HOUR).newest_first()
-    bodies = [one.strip().lower() for one in newest.values_list("body", flat=True)[:_SAME_WORDS]]
+    before = newest.values_list("body", flat=True)[: _SAME_WORDS - 1]
+    bodies = [one.strip().lower() for one in (message.body, *before)]
     return len(bodies) == _SAME_WORDS and len(set(bodies)) == 1
