@@ -16,7 +16,7 @@ from sms.campaign_models import TextRecipient as TextRecipient
 
 
 def new_message_id() -> str:
-    return new_id("sms")
+    return new_id("msg")
 
 
 def new_token() -> str:

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('agents', '0002_callers_and_notes'),
+        ("agents", "0002_callers_and_notes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='agent',
-            name='precall_webhook_url',
+            model_name="agent",
+            name="precall_webhook_url",
             field=models.TextField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='phonenumber',
-            name='precall_webhook_url',
+            model_name="phonenumber",
+            name="precall_webhook_url",
             field=models.TextField(blank=True, null=True),
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('calls', '0002_dial_before'),
+        ("calls", "0002_dial_before"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='call',
-            name='memory_used',
+            model_name="call",
+            name="memory_used",
             field=models.JSONField(blank=True, default=list),
         ),
     ]
