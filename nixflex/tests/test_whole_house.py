@@ -18,11 +18,13 @@ import httpx
 import pytest
 
 from agents.tests.outside import PROJECT, Sandbox, official_sdk, running_sandbox
+from webhooks.tests.receiver import Receiver, running_receiver
 
 OUR_NUMBER = "+447446466847"
 SOMEBODY = "+447386172392"
 STARTS_WITHIN_S = 60.0
 CALL_ENDS_WITHIN_S = 90.0
+TOLD_WITHIN_S = 30.0
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -126,7 +128,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     raise RuntimeError(f"the house did not come up:\n{log.read_text()}")
 
 
-def call_somebody(house: House, *, say: str) -> dict[str, Any]:
+def call_somebody(house: House, *, say: str, webhook_url: str | None = None) -> dict[str, Any]:
     """Create an agent, import a number, call a person who says ``say`` and then goodbye."""
     httpx.put(
         f"{house.sandbox.url}/_sandbox/people/{SOMEBODY}", json={"say": [say], "rings_s": 0.5}
@@ -136,6 +138,7 @@ def call_somebody(house: House, *, say: str) -> dict[str, Any]:
         name="Mia",
         system_prompt="You are Mia of Bright Smile Dental. Say goodbye when all is said.",
         language="en",
+        webhook_url=webhook_url,
     )
     client.phone_numbers.import_(
         OUR_NUMBER,
@@ -149,6 +152,7 @@ def call_somebody(house: House, *, say: str) -> dict[str, Any]:
         prompt="Remind {name} about the check-up tomorrow.",
         from_number=OUR_NUMBER,
         variables={"name": "the caller"},
+        metadata={"order": 7},
     )
     assert placed["status"] == "initiated"
     deadline = time.monotonic() + CALL_ENDS_WITHIN_S
@@ -180,11 +184,30 @@ def assert_a_conversation_is_on_record(call: dict[str, Any], *, heard: str) -> N
         assert loudest > 2000, f"channel {channel} is silent"
 
 
-def test_the_unmodified_sdk_drives_a_call_to_its_transcript_and_recording(tmp_path_factory):
-    with running_house(tmp_path_factory.mktemp("house") / "data") as house:
-        call = call_somebody(house, say="I will be there, thank you. Goodbye.")
+def assert_the_customer_was_told(receiver: Receiver, call: dict[str, Any]) -> None:
+    deadline = time.monotonic() + TOLD_WITHIN_S
+    while len(receiver.requests) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    started, completed = receiver.bodies
+    assert (started["event"], completed["event"]) == ("call.started", "call.completed")
+    assert completed["call_id"] == call["call_id"]
+    assert completed["metadata"] == {"order": 7}
+    assert completed["transcript"].replace("Agent: ", "AI: ") == call["transcript"]
+    assert completed["summary"]
+    assert all("x-nixflex-signature" in headers for headers, _ in receiver.requests)
+
+
+def test_the_unmodified_sdk_drives_a_call_to_its_transcript_recording_and_webhooks(
+    tmp_path_factory,
+):
+    data = tmp_path_factory.mktemp("house") / "data"
+    with running_receiver() as receiver, running_house(data, OUTBOUND_ALLOW_PRIVATE="1") as house:
+        call = call_somebody(
+            house, say="I will be there, thank you. Goodbye.", webhook_url=receiver.url
+        )
 
         assert_a_conversation_is_on_record(call, heard="i will be there")
+        assert_the_customer_was_told(receiver, call)
 
 
 def test_the_three_urls_at_another_server_are_all_that_make_run_needs(tmp_path_factory):
