@@ -17,6 +17,8 @@ def _decode_table() -> npt.NDArray[np.int16]:
 
 
 LINEAR = _decode_table()
+# The magnitude bits of a code are its loudness, in steps of 6/16 dB.
+_LOUDNESS = bytes(~code & 0x7F for code in range(256))
 _IS_LOUD = bytes(int(abs(int(sample)) >= LOUD_SAMPLE) for sample in LINEAR)
 
 
@@ -33,6 +35,41 @@ def stereo_pcm(left: bytes, right: bytes) -> bytes:
     pair[:, 0] = LINEAR[np.frombuffer(left, dtype=np.uint8)]
     pair[:, 1] = LINEAR[np.frombuffer(right, dtype=np.uint8)]
     return pair.tobytes()
+
+
+class VoiceRise:
+    """Hears a voice begin: four frames in a row that hold one, each clearly louder than the line
+    has been.
+
+    The line's own level follows a louder line slowly and a quieter one fast, so that an echo of our
+    voice, music or a fan soon belongs to it, and a pause between two words does not count.
+    """
+
+    FRAMES = 4
+    QUIET_FRAMES = 10  # between one voice and the next
+    ABOVE = 24  # of _LOUDNESS, where 16 are 6 dB
+
+    def __init__(self) -> None:
+        self._line = 0.0
+        self._run = 0
+        self._quiet = self.QUIET_FRAMES
+
+    def hear(self, mulaw: bytes) -> bool:
+        """Take a 20 ms frame; say whether a voice has begun with it."""
+        level = sum(mulaw.translate(_LOUDNESS)) / (len(mulaw) or 1)
+        rises = level >= self._line + self.ABOVE and is_loud(mulaw)
+        self._line += (level - self._line) * (0.02 if level > self._line else 0.3)
+        if not rises:
+            self._run = 0
+            self._quiet += 1
+            return False
+        self._run += 1
+        if self._run == self.FRAMES:
+            begins, self._quiet = self._quiet >= self.QUIET_FRAMES, 0
+            return begins
+        if self._run > self.FRAMES:
+            self._quiet = 0
+        return False
 
 
 class VoiceActivity:

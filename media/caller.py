@@ -17,6 +17,7 @@ class Caller:
     def __init__(self, call: LiveCall, phrases: Phrases) -> None:
         self.loud = False
         self.loud_since = 0
+        self.voice_changed_at = 0
         self.words = ""  # of the running turn
         self.words_from = 0
         self.unclear = 0  # turns in a row that could not be understood
@@ -31,7 +32,7 @@ class Caller:
     def hear_voice(self, t: int, loud: bool) -> None:
         if loud and not self.loud:
             self.loud_since = t
-        self.loud = loud
+        self.loud, self.voice_changed_at = loud, t
 
     def noise_until(self) -> int:
         """A voice may still become words; a noise that goes on and on is none."""

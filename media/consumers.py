@@ -1,6 +1,7 @@
 """The sockets of live audio."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -156,9 +157,13 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
 
     async def _send_text(self, text: str) -> None:
         if self._open:
-            await self._send_event({"type": "websocket.send", "text": text})
+            try:
+                await self._send_event({"type": "websocket.send", "text": text})
+            except OSError:  # the carrier left while we spoke; the reader will hear of it
+                self._open = False
 
     async def _close(self, code: int) -> None:
         if self._open:
             self._open = False
-            await self._send_event({"type": "websocket.close", "code": code})
+            with contextlib.suppress(OSError):
+                await self._send_event({"type": "websocket.close", "code": code})

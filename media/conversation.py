@@ -34,10 +34,12 @@ from media.events import (
     ToolsWanted,
     TurnEnded,
     Voiced,
+    VoiceRose,
     Words,
 )
 from media.history import History
 from media.speaking import Speaking
+from media.yielding import Yielding
 
 BEAT_MS = 800  # a person who picks up is given this long before the agent speaks (outbound)
 LONGEST_BEAT_MS = 2_500
@@ -58,6 +60,7 @@ class Conversation:
         self._agent = Speaking(call, self._phrases, self.history, self._do)
         self._answering = Answering(call)
         self._caller = Caller(call, self._phrases)
+        self._yielding = Yielding(call)
         self._quiet_since = 0  # nobody has said anything since
         self._answer_later: TurnEnded | None = None
         # the opening
@@ -79,6 +82,8 @@ class Conversation:
             self._look_at_clock(event.t)
         if not self.over:
             self._settle(event.t)
+        if self._agent.playout.paused_at is None:
+            self._yielding.end(for_nothing=False)
         actions, self._actions = self._actions, []
         return actions
 
@@ -87,6 +92,8 @@ class Conversation:
         match event:
             case Voiced():
                 self._hear_voice(t, event.loud)
+            case VoiceRose():
+                self._make_way(t)
             case Words():
                 self._hear_words(t, event.text)
             case TurnEnded():
@@ -143,6 +150,7 @@ class Conversation:
             self._silence_at(),
             self._caller.digits_due(),
             self._answering.wake_at(self._caller.loud),
+            self._yielding.until(self._caller),
         )
         return min(deadline for deadline in deadlines if deadline is not None)
 
@@ -189,6 +197,8 @@ class Conversation:
             self._opening_at = self._opening_cap if loud else min(t + BEAT_MS, self._opening_cap)
         if self._answering.hear_voice(t, loud):
             self._agent.cut(t)
+        if not loud and self._caller.speaks and self._is_backchannel(self._caller.words):
+            self._go_on(t)
 
     def _hear_words(self, t: int, text: str) -> None:
         if not text.strip():
@@ -203,6 +213,8 @@ class Conversation:
         if self._agent.begun:
             if self._caller.means_to_interrupt(text, to_goodbye=bool(reply.ends)):
                 self._interrupt(t)
+            elif not self._caller.loud and self._is_backchannel(text):
+                self._go_on(t)
         elif not self._is_backchannel(text):
             # The caller goes on: what the model is writing answers half a question.
             self._agent.cut(t)
@@ -225,6 +237,24 @@ class Conversation:
             return
         if self._agent.reply is None or self._takes_turn(event, since):
             self._answer(event, since)
+        else:
+            self._go_on(t)
+
+    def _make_way(self, t: int) -> None:
+        """Fall silent for a voice that may become an interruption."""
+        agent, reply = self._agent, self._agent.reply
+        if reply is None or not (agent.begun and reply.may_be_cut):
+            return
+        if self._yielding.may_begin(agent.playout.play_end - t):
+            self._yielding.begin(t)
+            agent.pause(t)
+
+    def _go_on(self, t: int) -> None:
+        """It was no interruption: say the rest."""
+        if self._yielding.since is not None:
+            self._note("false_stop", silent_ms=t - self._yielding.since)
+            self._yielding.end(for_nothing=True)
+            self._agent.resume(t)
 
     def _takes_turn(self, event: TurnEnded, since: int) -> bool:
         """Whether words said into a reply, or before it, call for a new one; if so it is cut."""
@@ -237,9 +267,13 @@ class Conversation:
         if not reply.may_be_cut:
             self._store_caller(text, since, event.speech_ended)
             return False
-        left = self._agent.playout.play_end - t
+        paused_at = self._agent.playout.paused_at
+        left = self._agent.playout.play_end - (t if paused_at is None else paused_at)
         answers = self._agent.begun and reply.asks and left <= ASKED_AND_ALMOST_DONE_MS
         if self._is_backchannel(text):
+            if answers and not reply.ends and paused_at is not None:
+                self._interrupt(t)
+                return True
             if answers and not reply.ends:
                 self._answer_later = event
             else:
@@ -283,6 +317,7 @@ class Conversation:
         if self._agent.reply is not None:
             self._note("interrupted", reply=self._agent.reply.kind)
         self._answer_later = None
+        self._yielding.end(for_nothing=False)
         self._agent.cut(t)
         self._quiet_since = t
 
@@ -342,11 +377,13 @@ class Conversation:
             return
         if (due := self._caller.digits_due()) is not None and t >= due:
             self._enter_digits(t)
+        if (due := self._yielding.until(self._caller)) is not None and t >= due:
+            self._go_on(t)
         if self._answering.greeting_goes_on(t, self._caller.loud):
             self._agent.cut(t)
         if self._answering.message_due(t) and self._agent.reply is None:
             self._leave_message(t)
-        if (due := self._agent.deadline()) is not None and t >= due:
+        while (due := self._agent.deadline()) is not None and t >= due and not self._agent.mute:
             self._agent.give_up(t)
             self._agent.playout.take_overdue(t)
         if self._agent.mute:

@@ -34,6 +34,11 @@ class Voiced(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceRose(Event):
+    """The caller's voice has for 80 ms been clearly louder than their line was before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Words(Event):
     """What the transcriber makes of the caller's running turn so far (cumulative, may change)."""
 
@@ -201,6 +206,16 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Be silent at once, but keep what was not heard yet: ``Resume`` or ``Clear`` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on speaking where a ``Pause`` cut it, some ``playout.WAY_TO_THE_EAR_MS`` earlier."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Commit ``reason`` as the intended ``ended_reason``, then end the call at the carrier. The
     last action.
@@ -222,4 +237,6 @@ class Note:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Action = AskModel | UseTools | CancelModel | Speak | Clear | HangUp | StoreTurn | Note
+Action = (
+    AskModel | UseTools | CancelModel | Speak | Clear | Pause | Resume | HangUp | StoreTurn | Note
+)

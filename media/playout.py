@@ -52,6 +52,7 @@ class Playout:
     def __init__(self) -> None:
         self.clauses: list[Spoken] = []
         self.play_end = 0  # when everything sent so far will have been played
+        self.paused_at: int | None = None
 
     def add(self, t: int, clause_id: int, text: str) -> None:
         self.clauses.append(Spoken(clause_id, text, asked_at=t))
@@ -74,6 +75,23 @@ class Playout:
             if clause.audio_ms == 0:
                 clause.heard = True
 
+    def pause(self, t: int) -> None:
+        """The line fell silent; what was not heard waits."""
+        self.paused_at = t
+
+    def resume(self, t: int) -> None:
+        """It goes on with what was on its way to the ear: nothing is lost, a moment said twice."""
+        if self.paused_at is None:
+            return
+        cut = self.paused_at - WAY_TO_THE_EAR_MS
+        later = t - cut
+        for clause in self.clauses:
+            if clause.starts is None or clause.heard or clause.starts + clause.audio_ms <= cut:
+                continue
+            clause.starts += later
+        self.play_end += later
+        self.paused_at = None
+
     def heard(self, t: int, clause_id: int) -> None:
         """A mark came back. Of a clause that was cleared it says nothing."""
         if self.find(clause_id) is None:
@@ -81,6 +99,8 @@ class Playout:
         for clause in self.clauses:
             if clause.clause_id <= clause_id:
                 clause.heard = clause.complete = True
+        if self.paused_at is not None:
+            return
         self.play_end = t + sum(clause.audio_ms for clause in self.clauses if not clause.heard)
 
     def fail(self, clause_id: int) -> None:
@@ -112,9 +132,8 @@ class Playout:
 
     def overdue_at(self) -> int | None:
         """When clauses whose marks never came count as heard."""
-        if any(clause.complete and not clause.heard for clause in self.clauses):
-            return self.play_end + MARK_GRACE_MS
-        return None
+        waiting = any(clause.complete and not clause.heard for clause in self.clauses)
+        return self.play_end + MARK_GRACE_MS if waiting and self.paused_at is None else None
 
     def take_overdue(self, t: int) -> None:
         due = self.overdue_at()
@@ -124,9 +143,10 @@ class Playout:
                     clause.heard = True
 
     def cut(self, t: int) -> str:
-        """Drop everything; return the words that had been heard at ``t``."""
-        heard = self.heard_text(t)
+        """Drop everything; return the words that had been heard at ``t``, or before a pause."""
+        heard = self.heard_text(t if self.paused_at is None else self.paused_at)
         self.clauses = []
+        self.paused_at = None
         self.play_end = t
         return heard
 

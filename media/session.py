@@ -17,7 +17,7 @@ from agents.tools.using import use
 from calls import live
 from calls.live import LiveCall, LiveEvent
 from media import metrics
-from media.audio import VoiceActivity
+from media.audio import VoiceActivity, VoiceRise
 from media.beep import BeepDetector
 from media.brain import ModelFailed as BrainFailed
 from media.brain import write_reply
@@ -44,6 +44,8 @@ from media.events import (
     ModelText,
     Note,
     Opened,
+    Pause,
+    Resume,
     Speak,
     StoreTurn,
     Tick,
@@ -52,6 +54,7 @@ from media.events import (
     TurnEnded,
     UseTools,
     Voiced,
+    VoiceRose,
     Words,
 )
 from media.journal import Journal, in_thread
@@ -89,6 +92,7 @@ class Session:
         self._started = self._loop.time()
         self._conversation = Conversation(call)
         self._activity = VoiceActivity()
+        self._rise = VoiceRise()
         self._beeps = BeepDetector()
         self._voice_ended = 0  # ms; when the caller's last loud frame was heard
         self._journal = Journal()
@@ -211,8 +215,8 @@ class Session:
             case Audio():
                 self._hear(message)
             case Marked():
-                if message.name.isdigit():
-                    self._step(Heard(self.now(), int(message.name)))
+                if (clause_id := self._writer.clause_of(message.name)) is not None:
+                    self._step(Heard(self.now(), clause_id))
             case Pressed():
                 self._step(Digit(self.now(), message.digit))
             case Stopped():
@@ -232,6 +236,8 @@ class Session:
             if not changed:
                 self._voice_ended = t - VoiceActivity.OFF_FRAMES * 20
             self._step(Voiced(t, changed))
+        if self._rise.hear(audio.mulaw):
+            self._step(VoiceRose(self.now()))
 
     def command(self, kind: str, data: dict[str, Any]) -> None:
         """What another process wants of this call: ``hang_up`` (reason) or ``amd``
@@ -295,6 +301,10 @@ class Session:
                 self._speaker.say(action)
             case Clear():
                 self._speaker.silence()
+            case Pause():
+                self._speaker.pause()
+            case Resume():
+                self._speaker.resume()
             case StoreTurn():
                 if action.turn.latency_ms is not None:
                     metrics.ANSWER_SECONDS.observe(action.turn.latency_ms / 1000)

@@ -52,6 +52,13 @@ class Speaker:
             before.cancel()
         self._task = self._hold(self._run(before))
 
+    def pause(self) -> None:
+        """Be silent at once; what is made meanwhile waits at the writer."""
+        self._writer.pause()
+
+    def resume(self) -> None:
+        self._writer.resume()
+
     async def _run(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait([before])

@@ -19,6 +19,8 @@ from media.events import (
     ModelFailed,
     ModelText,
     Note,
+    Pause,
+    Resume,
     Speak,
     StoreTurn,
     ToolsDone,
@@ -253,11 +255,22 @@ class Speaking:
             self._do(Clear())
         self._commit(reply, t, cut=True)
 
+    def pause(self, t: int) -> None:
+        """Silence at once; ``resume`` goes on, ``cut`` ends it."""
+        self.playout.pause(t)
+        self._do(Pause())
+
+    def resume(self, t: int) -> None:
+        if self.playout.paused_at is not None:
+            self.playout.resume(t)
+            self._do(Resume())
+
     def settle(self, t: int) -> Reply | None:
         """Close the reply once it was written and heard in full; return it then."""
         reply = self.reply
         if reply is None or not reply.done or reply.hold or not self.playout.all_heard():
             return None
+        self.resume(t)  # the last mark was on its way when the line was paused
         self.reply = None
         self._commit(reply, t, cut=False)
         return reply

@@ -27,11 +27,14 @@ from media.events import (
     ModelFailed,
     ModelText,
     Opened,
+    Pause,
+    Resume,
     Speak,
     StoreTurn,
     Tick,
     TurnEnded,
     Voiced,
+    VoiceRose,
     Words,
 )
 from media.factories import LiveCallFactory
@@ -46,6 +49,8 @@ written = st.sampled_from(
 verdicts = st.sampled_from(["human", "unknown", "machine_start", "machine_end_beep", "fax"])
 what = st.one_of(
     st.tuples(st.just(Voiced), st.booleans()),
+    st.tuples(st.just(VoiceRose)),
+    st.tuples(st.just(VoiceRose)),
     st.tuples(st.just(Words), texts),
     st.tuples(st.just(TurnEnded), texts, st.integers(0, 60_000), st.sampled_from([0.1, 0.9])),
     st.tuples(st.just(ModelText), ids, written),
@@ -87,6 +92,7 @@ class Watch:
         self.alive: set[int] = set()
         self.sequences: list[int] = []
         self.over = False
+        self.paused = False
 
     def see(self, event: Event, actions: list[Action]) -> None:
         if isinstance(event, ModelDone) and event.generation == self.writing:
@@ -109,6 +115,13 @@ class Watch:
                     self.alive.add(action.clause_id)
                 case Clear():
                     self.alive.clear()
+                    self.paused = False
+                case Pause():
+                    assert not self.paused, "paused twice"
+                    self.paused = True
+                case Resume():
+                    assert self.paused, "resumed what was not paused"
+                    self.paused = False
                 case StoreTurn():
                     self.sequences.append(action.turn.sequence)
                     assert action.turn.text
@@ -135,6 +148,7 @@ def test_no_sequence_of_events_breaks_the_rules_of_speaking(call, timed):
     assert watch.sequences == list(range(1, len(watch.sequences) + 1))
     in_playout = {clause.clause_id for clause in machine._agent.playout.clauses}
     assert in_playout <= watch.alive, "a clause lives on after a clear"
+    assert watch.paused == (machine._agent.playout.paused_at is not None)
 
 
 @settings(max_examples=300, deadline=None)
