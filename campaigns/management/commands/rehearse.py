@@ -1,0 +1,46 @@
+"""``manage.py rehearse batchcall_…``"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from campaigns.models import Campaign
+from campaigns.rehearsal import ENOUGH_CALLS, rehearse
+
+
+class Command(BaseCommand):
+    help = "Run a campaign on a virtual clock: when it will end, and what will be missing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("campaign", help="as batchcall_7f8fe206a5522cb7")
+        parser.add_argument("--seed", type=int, default=1, help="another draw of the outcomes")
+
+    def handle(self, *, campaign: str, seed: int, **_: Any) -> None:
+        found = Campaign.objects.filter(campaign_id=campaign).first()
+        if found is None:
+            raise CommandError(f"There is no campaign {campaign}.")
+        shown = rehearse(found, seed=seed)
+        say = self.stdout.write
+        say(f"{shown.people} people wait; nobody is called now.")
+        if shown.people < shown.of_people:
+            say(f"They are the first of {shown.of_people}: the rest is not rehearsed.")
+        say(
+            "Outcomes are drawn from the account's last calls."
+            if shown.from_history
+            else f"Outcomes are assumed: the account has fewer than {ENOUGH_CALLS} campaign calls."
+        )
+        say(f"Starts {shown.starts_at:%Y-%m-%d %H:%M:%S} UTC.")
+        if shown.ends_at:
+            say(
+                f"Ends   {shown.ends_at:%Y-%m-%d %H:%M:%S} UTC, after {shown.calls} calls, "
+                f"{shown.calls_per_minute:.1f} a minute."
+            )
+        else:
+            say(f"Stops after {shown.calls} calls: {shown.stopped_because}")
+        for outcome, n in shown.outcomes.most_common():
+            say(f"  {outcome:<10} {n:>6}  {100 * n / max(1, shown.people):.0f} %")
+        if n := shown.counts["skipped"]:
+            say(f"  skipped    {n:>6}  asked not to be called")
+        say(f"Costs about ${shown.cost_micros / 1_000_000:.2f}.")
+        for name, n in shown.missing.items():
+            say(f"Missing: {n} people have no {{{name}}}.")

@@ -1,0 +1,134 @@
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+
+from accounts import suppression
+from accounts.models import CarrierAccount
+from calls.factories import CallFactory
+from calls.models import Call
+from campaigns.factories import CampaignFactory, RecipientCallFactory, RecipientFactory, people
+from campaigns.models import Campaign, Recipient, RecipientCall
+from campaigns.rehearsal import DEFAULTS, Sample, history, rehearse
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+UNANSWERED = [Sample("no-answer", 30.0)]
+
+
+@pytest.fixture
+def campaign() -> Campaign:
+    return CampaignFactory.create(draft=True, account__max_concurrent_calls=100)
+
+
+def test_a_rehearsal_ends_when_the_lines_allow_it(campaign: Campaign):
+    campaign.max_concurrent = 2
+    campaign.save()
+    people(campaign, 10)
+
+    found = rehearse(campaign, now=NOON, samples=UNANSWERED)
+
+    assert (found.people, found.calls) == (10, 10)
+    assert found.ends_at == NOON + timedelta(seconds=150)  # five rounds of two lines
+    assert found.calls_per_minute == 4.0
+    assert found.outcomes == {"no-answer": 10}
+
+
+def test_a_rehearsal_leaves_nothing_behind_and_wakes_nobody(campaign: Campaign, sent: list[str]):
+    people(campaign, 3)
+    carriers = CarrierAccount.objects.count()
+
+    rehearse(campaign, now=NOON, samples=UNANSWERED)
+
+    campaign.refresh_from_db()
+    assert campaign.status == "draft"
+    assert Campaign.objects.count() == 1
+    assert set(Recipient.objects.values_list("status", "attempts")) == {("pending", 0)}
+    assert not Call.objects.exists()
+    assert not RecipientCall.objects.exists()
+    assert CarrierAccount.objects.count() == carriers
+    assert sent == []
+
+
+def test_retries_and_windows_are_rehearsed_too(campaign: Campaign):
+    campaign.windows = [
+        {"start_minutes": 9 * 60, "end_minutes": 12 * 60 + 1},
+        {"start_minutes": 14 * 60, "end_minutes": 15 * 60},
+    ]
+    campaign.retries = {"no-answer": {"times": 1, "after_minutes": 30, "other_hour": False}}
+    campaign.save()
+    people(campaign, 2)
+
+    found = rehearse(campaign, now=NOON, samples=UNANSWERED)
+
+    assert found.calls == 4
+    assert found.ends_at == datetime(2026, 11, 23, 14, 0, 30, tzinfo=UTC)
+
+
+def test_the_carriers_pace_is_rehearsed(campaign: Campaign, settings):
+    settings.CARRIER_CALLS_PER_SECOND = 2.0
+    people(campaign, 21)
+
+    found = rehearse(campaign, now=NOON, samples=UNANSWERED)
+
+    assert found.ends_at is not None
+    assert timedelta(seconds=38) < found.ends_at - NOON < timedelta(seconds=41)
+
+
+def test_a_campaign_that_would_stop_says_why(campaign: Campaign):
+    people(campaign, 30)
+    campaign.max_concurrent = 5
+    campaign.save()
+
+    found = rehearse(campaign, now=NOON, samples=[Sample("failed", 1.0)])
+
+    assert found.ends_at is None
+    assert found.stopped_because.startswith("10 of the last 10 calls failed.")
+
+
+def test_who_said_no_is_skipped_in_a_rehearsal(campaign: Campaign):
+    person, _ = people(campaign, 2)
+    suppression.suppress(campaign.account, person.phone, source="operator")
+
+    found = rehearse(campaign, now=NOON, samples=UNANSWERED)
+
+    assert (found.calls, found.counts["skipped"]) == (1, 1)
+
+
+def test_outcomes_come_from_the_accounts_own_calls_where_there_are_enough(campaign: Campaign):
+    assert history(campaign)[1] is False
+    assert len(history(campaign)[0]) == sum(share for _, share, _ in DEFAULTS)
+    now = datetime.now(UTC)
+    for _ in range(30):
+        RecipientCallFactory.create(
+            campaign=campaign,
+            outcome="busy",
+            settled_at=now,
+            recipient__status="done",
+            recipient__outcome="busy",
+            call=CallFactory.create(over=True, account=campaign.account),
+        )
+
+    samples, from_history = history(campaign)
+
+    assert from_history
+    assert {sample.outcome for sample in samples} == {"busy"}
+
+
+def test_the_command_names_variables_that_people_lack(campaign: Campaign):
+    campaign.prompt = "Remind {name} of {{time}}, it is {current_date}."
+    campaign.save()
+    RecipientFactory.create(campaign=campaign, variables={"name": "Ann", "time": "two"})
+    RecipientFactory.create(campaign=campaign, variables={"name": "Bob"})
+    out = io.StringIO()
+
+    call_command("rehearse", campaign.campaign_id, stdout=out)
+
+    said = out.getvalue()
+    assert "2 people wait; nobody is called now." in said
+    assert "Outcomes are assumed" in said
+    assert "Missing: 1 people have no {time}." in said
+    assert "{name}" not in said
+    assert "current_date" not in said
