@@ -8,7 +8,7 @@ from factory.declarations import Dict, LazyFunction, SelfAttribute, Sequence, Su
 from factory.django import DjangoModelFactory
 
 from accounts.factories import AccountFactory, CarrierAccountFactory
-from agents.models import Agent, Caller, CustomFunction, Note, PhoneNumber
+from agents.models import Agent, Calendar, Caller, CustomFunction, Note, PhoneNumber
 
 
 class AgentFactory(DjangoModelFactory[Agent]):
@@ -70,3 +70,13 @@ class CustomFunctionFactory(DjangoModelFactory[CustomFunction]):
             "required": ["order"],
         }
     )
+
+
+class CalendarFactory(DjangoModelFactory[Calendar]):
+    class Meta:
+        model = Calendar
+
+    number = SubFactory(PhoneNumberFactory)
+    api_key = "cal_live_s3cret"
+    username = "acme"
+    event_slug = "30min"

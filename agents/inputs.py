@@ -49,7 +49,7 @@ class _Language(Text):
         return code
 
 
-class _Timezone(Text):
+class Timezone(Text):
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
         if name not in _timezones():
@@ -113,7 +113,7 @@ class AgentInput(serializers.Serializer[Agent]):
     welcome_message = Text(max_length=2_000)
     voice_id = _Voice(max_length=64)
     language = _Language(max_length=16)
-    timezone = _Timezone(max_length=64)
+    timezone = Timezone(max_length=64)
     llm_model = Text(max_length=64)
     is_active = Flag()
 

@@ -9,9 +9,17 @@ from django.db.models.functions import Now
 
 from accounts.ids import new_agent_id
 from accounts.models import Account, ApiKey, CarrierAccount
-from agents.tools.models import CustomFunction
+from agents.tools.models import Calendar, CustomFunction
 
-__all__ = ["Agent", "Caller", "CustomFunction", "Note", "PhoneNumber", "RecordingSource"]
+__all__ = [
+    "Agent",
+    "Calendar",
+    "Caller",
+    "CustomFunction",
+    "Note",
+    "PhoneNumber",
+    "RecordingSource",
+]
 
 VOICEMAIL_NEEDS_WORDS = "A voicemail can only be left with a voicemail_message to say."
 

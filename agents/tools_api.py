@@ -1,4 +1,4 @@
-"""``/v1/integrations/custom-functions/…``: a number's own tools (spec 3.7)."""
+"""``/v1/integrations/custom-functions/…`` and ``calcom/…``: a number's tools (spec 3.7)."""
 
 import json
 import re
@@ -16,7 +16,8 @@ from accounts.errors import invalid_field, missing_field
 from accounts.fields import Object, OneOf, Text
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path
-from agents.models import CustomFunction
+from agents.inputs import Timezone
+from agents.models import Calendar, CustomFunction, PhoneNumber
 from agents.numbers import find_number
 from agents.tools import functions
 from agents.tools.functions import LONGEST_TIMEOUT_MS
@@ -177,6 +178,59 @@ class FunctionView(APIView):
     def _find(self, request: Request, number: str, function_id: str) -> CustomFunction:
         own = find_number(account_of(request), number_in_path(number))
         return functions.find_function(own, function_id)
+
+
+class CalendarInput(serializers.Serializer[Any]):
+    api_key = Text(max_length=400, allow_blank=False)
+    username = Text(max_length=120, allow_blank=False)
+    event_slug = Text(max_length=120, allow_blank=False)
+    default_timezone = Timezone(max_length=64, required=False)
+
+
+class CalendarView(APIView):
+    @extend_schema(operation_id="calcom_get", tags=["Integrations"], responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, number: str) -> Response:
+        """Show the number's Cal.com calendar, never its key."""
+        own = find_number(account_of(request), number_in_path(number))
+        return Response(self._shown(own))
+
+    @extend_schema(
+        operation_id="calcom_set",
+        tags=["Integrations"],
+        request=CalendarInput,
+        responses=OpenApiTypes.OBJECT,
+    )
+    def put(self, request: Request, number: str) -> Response:
+        """Let the number's agent book in this Cal.com calendar, from the next call on."""
+        own = find_number(account_of(request), number_in_path(number))
+        sent = body(request)
+        for name in ("api_key", "username", "event_slug"):
+            if not sent.get(name):
+                raise missing_field(name)
+        given = CalendarInput(data=sent)
+        given.is_valid(raise_exception=True)
+        Calendar.objects.update_or_create(number=own, defaults=given.validated_data)
+        return Response({"ok": True, **self._shown(own)})
+
+    @extend_schema(
+        operation_id="calcom_delete", tags=["Integrations"], responses=OpenApiTypes.OBJECT
+    )
+    def delete(self, request: Request, number: str) -> Response:
+        """Take the calendar away, and its key with it."""
+        own = find_number(account_of(request), number_in_path(number))
+        Calendar.objects.filter(number=own).delete()
+        return Response({"ok": True, "deleted": True, "phone_number": own.phone_number})
+
+    def _shown(self, number: PhoneNumber) -> dict[str, Any]:
+        calendar = Calendar.objects.filter(number=number).first()
+        return {
+            "phone_number": number.phone_number,
+            "api_key_set": calendar is not None,
+            "is_set": calendar is not None,
+            "username": calendar.username if calendar else None,
+            "event_slug": calendar.event_slug if calendar else None,
+            "default_timezone": calendar.default_timezone if calendar else None,
+        }
 
 
 def _valid(request: Request) -> dict[str, Any]:

@@ -29,6 +29,11 @@ urlpatterns = [
         name="custom-function",
     ),
     path(
+        "integrations/calcom/number/<str:number>",
+        tools_api.CalendarView.as_view(),
+        name="number-calcom",
+    ),
+    path(
         "integrations/precall/number/<str:number>",
         precall_api.NumberGateView.as_view(),
         name="number-precall",

@@ -1,13 +1,15 @@
-"""The tools that one call has: its number's functions, and what the engine itself offers."""
+"""The tools that one call has: its number's functions and calendar, and the engine's own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from accounts.models import Suppression
+from agents.effective import Effective
 from agents.history import Memory
-from agents.models import PhoneNumber
+from agents.models import Calendar, PhoneNumber
 from agents.tools.base import Outcome, Tool
+from agents.tools.calendar import calendar_tools
 from agents.tools.functions import function_tools
 from agents.tools.identity import identity_tool
 from calls.models import Call, Turn
@@ -20,6 +22,7 @@ def tools_of(
     call: Call,
     number: PhoneNumber | None,
     memory: Memory,
+    holds: Effective,
     values: Mapping[str, Any],
     refuse_contact: Callable[..., bool],
 ) -> tuple[Tool, ...]:
@@ -29,7 +32,17 @@ def tools_of(
     """
     own = function_tools(number, values) if number is not None else ()
     check = (identity_tool(memory.private),) if memory.private else ()
-    return (*own, *check, _opt_out(call.pk, refuse_contact))
+    calendar = Calendar.objects.filter(number=number).first() if number is not None else None
+    bookings = (
+        calendar_tools(
+            calendar,
+            language=holds.start_language,
+            confirm=holds.require_booking_confirmation,
+        )
+        if calendar
+        else ()
+    )
+    return (*own, *bookings, *check, _opt_out(call.pk, refuse_contact))
 
 
 def _opt_out(call_pk: int, refuse_contact: Callable[..., bool]) -> Tool:

@@ -6,7 +6,7 @@ function is synchronous, opens and closes its own database connection use, and i
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -234,7 +234,7 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
         voicemail_action=action,
         voicemail_message=variables.substitute(message, values),
         turns=tuple(_spoken(turn) for turn in call.turns.all()),
-        tools=tools_of(call, number, memory, values, refuse_contact),
+        tools=tools_of(call, number, memory, holds, values, refuse_contact),
         extras={
             "amd_enabled": outbound and agent.amd_enabled,
             "amd_result": call.amd_result,  # a verdict that came before the socket did
@@ -379,6 +379,16 @@ def refuse_contact(
         if is_new:
             services.record(call, "refused contact", turn=turn_sequence, phrase=phrase, scope=scope)
     return is_new
+
+
+@_own_connection
+def store_booking(call_pk: int, booking: Mapping[str, Any]) -> None:
+    """Add a booking that was made, moved or cancelled to the call's list (spec 5.3), in order."""
+    with transaction.atomic():
+        call = Call.objects.select_for_update().get(pk=call_pk)
+        call.bookings = [*call.bookings, dict(booking)]
+        call.save(update_fields=["bookings"])
+        services.record(call, "booking", action=str(booking.get("action")))
 
 
 @_own_connection

@@ -295,6 +295,7 @@ class Conversation:
 
     def _answer(self, event: TurnEnded, since: int) -> None:
         self._store_caller(event.text.strip(), since, event.speech_ended)
+        self._agent.confirmation.answered(event.text, since)
         self._agent.ask(event.t, "answer", speech_ended=event.speech_ended)
 
     def _store_caller(self, text: str, started: int, ended: int) -> None:
@@ -401,6 +402,8 @@ class Conversation:
             return
         self._quiet_since = t
         self._patience = reply.patience
+        if reply.proposes:
+            self._agent.confirmation.heard(t)
         later, self._answer_later = self._answer_later, None
         if reply.ends:
             self._hang_up(t, reply.ends)

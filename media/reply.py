@@ -32,6 +32,7 @@ class Reply:
     patience: int = 0  # ms of further silence that are allowed after it
     interruptible: bool = True
     rounds: int = 0  # of tools
+    proposes: bool = False  # it ends with the engine's own question before a write
     written_before: int = 0  # clauses written before the model was asked last
     tools_due: int | None = None  # while tools are in use: when they are given up
     model_at: int | None = None

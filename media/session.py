@@ -402,6 +402,8 @@ class Session:
         began = self._loop.time()
         outcome = await use(self.call.tools, asked, said)
         ms = round((self._loop.time() - began) * 1000)
+        if outcome.booking is not None:
+            self._journal.put(live.store_booking, self.call.pk, outcome.booking)
         self._note(Note("tool", {"name": asked.name, "ms": ms, "failed": outcome.failed}))
         return ToolResult(asked, outcome)
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from agents.tools.base import Outcome, Tool, ToolResult
 from calls.live import LiveCall, SpokenTurn
 from media.clauses import Clause, ClauseSplitter, Tag
+from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
 from media.courtesies import Phrases
 from media.events import (
     Action,
@@ -50,6 +52,8 @@ class Speaking:
     ) -> None:
         self.reply: Reply | None = None
         self.playout = Playout()
+        language = str(call.extras.get("start_language") or call.language)
+        self.confirmation = Confirmation(language)
         self.voice_failures = 0  # clauses in a row that could not be said
         self._call = call
         self._phrases = phrases
@@ -160,6 +164,8 @@ class Speaking:
         reply.splitter = ClauseSplitter()
         tools = {tool.name: tool for tool in self._call.tools}
         asked = [tools[call.name] for call in event.calls if call.name in tools]
+        if self._held(event, reply, tools):
+            return
         filler = next((tool.speak_during for tool in asked if tool.speak_during), "")
         if filler and len(reply.written) == reply.written_before:
             self._take_clause(event.t, reply, filler)
@@ -167,6 +173,29 @@ class Speaking:
         reply.tools_due = event.t + longest + TOOLS_GRACE_MS
         reply.rounds += 1
         self._do(UseTools(event.generation, event.calls, self._history.caller_words()))
+
+    def _held(self, event: ToolsWanted, reply: Reply, tools: dict[str, Tool]) -> bool:
+        """Whether a write waits for the caller's yes: then it is read back, and no tool is used."""
+        for held in event.calls:
+            tool = tools.get(held.name)
+            words = self.confirmation.question(tool, held) if tool else ""
+            if not words:
+                continue
+            outcome = Outcome(HELD.format(name=held.name))
+            self._history.add_tools(
+                [
+                    ToolResult(call, outcome if call is held else ONE_AT_A_TIME)
+                    for call in event.calls
+                ]
+            )
+            self._do(Note("held", {"name": held.name}))
+            splitter = ClauseSplitter(tags=False)
+            for piece in splitter.feed(words) + splitter.finish():
+                if isinstance(piece, Clause):
+                    self._take_clause(event.t, reply, piece.text)
+            reply.proposes = reply.done = True
+            return True
+        return False
 
     def take_tools(self, event: ToolsDone) -> None:
         """Remember what was done, also for a reply that is over by now; then go on writing."""

@@ -50,6 +50,8 @@ class Tool:
     use: Callable[[Mapping[str, Any], str], Awaitable[Outcome]]
     timeout_ms: int = 5_000
     speak_during: str = ""  # what the agent says while it waits
+    # What the engine asks the caller before these arguments are acted upon; None: nothing.
+    read_back: Callable[[Mapping[str, Any]], str] | None = None
 
     @property
     def definition(self) -> dict[str, Any]:

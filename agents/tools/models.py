@@ -56,3 +56,19 @@ class CustomFunction(models.Model):
     def schema(self) -> dict[str, Any]:
         """The parameters as the model's provider takes them."""
         return {"type": "object", "properties": {}, **self.parameters}
+
+
+class Calendar(models.Model):
+    """A number's Cal.com calendar, into which its agent books (spec 6.9)."""
+
+    number = models.OneToOneField(
+        "agents.PhoneNumber", on_delete=models.CASCADE, related_name="calendar"
+    )
+    api_key = EncryptedTextField()
+    username = models.CharField(max_length=120)
+    event_slug = models.CharField(max_length=120)
+    default_timezone = models.CharField(max_length=64, default="Europe/London")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.username}/{self.event_slug}"

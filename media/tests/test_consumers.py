@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from accounts.models import Suppression
-from agents.factories import CallerFactory, CustomFunctionFactory, NoteFactory
+from agents.factories import CalendarFactory, CallerFactory, CustomFunctionFactory, NoteFactory
 from agents.tests.customer_server import running_customer_server
 from calls import tickets
 from calls.commands import send_command
@@ -375,3 +375,45 @@ async def test_a_person_who_refuses_is_entered_by_the_models_tool_too(providers)
     assert (entry.phone_number, entry.scope, entry.source) == (call.from_number, "all", "spoken")
     assert entry.evidence["call_id"] == call.call_id
     assert entry.evidence["text"] == "I want none of this any more, ever."
+
+
+async def test_a_booking_is_read_back_confirmed_written_once_and_on_the_calls_record(
+    providers, settings
+):
+    call, token, line = await make(number__require_booking_confirmation=True)
+    await sync_to_async(CalendarFactory)(number=call.number)
+    book = {"start": "2026-05-29T10:00", "name": "Sam", "email": "sam@example.com"}
+    wish = {"book_appointment": book}
+    providers.replies = [wish, wish, "Your appointment is booked."]
+    with running_customer_server() as calcom:
+        settings.CALCOM_API_URL = calcom.url.removesuffix("/hook")
+        calcom.answer = (201, {"data": {"uid": "b1"}})
+
+        await line.open(token)
+        await line.until(lambda line: len(line.events("mark")) == 1)
+        await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+        await providers.transcribe("Friday at ten for Sam, sam@example.com.")
+        await line.until(lambda line: len(line.events("mark")) == 4)
+        assert calcom.got == []
+        await providers.transcribe("Yes, please.")
+        await line.until(lambda line: len(line.events("mark")) == 5)
+        await line.close()
+
+    assert " ".join(providers.said[1:4]) == (
+        "Just to confirm: shall I book an appointment for Sam, using sam@example.com, on Friday 29 "
+        "May at 10:00? Please say yes to confirm."
+    )
+    assert [asked.path for asked in calcom.got] == ["/v2/bookings"]
+    await sync_to_async(call.refresh_from_db)()
+    assert call.bookings == [
+        {
+            "action": "created",
+            "booking_uid": "b1",
+            "start": "2026-05-29T09:00:00.000Z",
+            "attendee_name": "Sam",
+            "attendee_email": "sam@example.com",
+            "service": "30min",
+            "timezone": "Europe/London",
+        }
+    ]
+    assert {"held", "tool", "booking"} <= set(await event_kinds(call))
