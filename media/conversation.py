@@ -29,6 +29,7 @@ from media.events import (
     ModelText,
     Note,
     Opened,
+    RefuseContact,
     StoreTurn,
     ToolsDone,
     ToolsWanted,
@@ -38,6 +39,7 @@ from media.events import (
     Words,
 )
 from media.history import History
+from media.refusing import Refusing
 from media.speaking import Speaking
 from media.yielding import Yielding
 
@@ -61,6 +63,7 @@ class Conversation:
         self._answering = Answering(call)
         self._caller = Caller(call, self._phrases)
         self._yielding = Yielding(call)
+        self._refusing = Refusing()
         self._quiet_since = 0  # nobody has said anything since
         self._answer_later: TurnEnded | None = None
         # the opening
@@ -295,6 +298,10 @@ class Conversation:
 
     def _answer(self, event: TurnEnded, since: int) -> None:
         self._store_caller(event.text.strip(), since, event.speech_ended)
+        if (said := self._refusing.answer) is not None:
+            words, ends = said
+            self._agent.say(event.t, "answer", words, ends=ends, interruptible=not ends)
+            return
         self._agent.confirmation.answered(event.text, since)
         self._agent.ask(event.t, "answer", speech_ended=event.speech_ended)
 
@@ -304,6 +311,8 @@ class Conversation:
         turn = SpokenTurn(sequence, "caller", text, max(0, min(started, ended)), ended)
         self.history.add(turn)
         self._do(StoreTurn(turn))
+        if (refusal := self._refusing.hear(text)) is not None:
+            self._do(RefuseContact(sequence, refusal.phrase, refusal.words, refusal.scope))
 
     def _caller_is_there(self, t: int) -> None:
         self._quiet_since = t

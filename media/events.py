@@ -230,6 +230,16 @@ class StoreTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseContact:
+    """Enter the caller in the suppression ledger; ``sequence`` is the turn that says so."""
+
+    sequence: int
+    phrase: str
+    words: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """An event for the call's log; never words that were spoken."""
 
@@ -238,5 +248,15 @@ class Note:
 
 
 Action = (
-    AskModel | UseTools | CancelModel | Speak | Clear | Pause | Resume | HangUp | StoreTurn | Note
+    AskModel
+    | UseTools
+    | CancelModel
+    | Speak
+    | Clear
+    | Pause
+    | Resume
+    | HangUp
+    | StoreTurn
+    | RefuseContact
+    | Note
 )

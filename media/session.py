@@ -7,6 +7,7 @@ once; what takes time runs in one of the session's few tasks, all of which end w
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -45,6 +46,7 @@ from media.events import (
     Note,
     Opened,
     Pause,
+    RefuseContact,
     Resume,
     Speak,
     StoreTurn,
@@ -309,6 +311,11 @@ class Session:
                 if action.turn.latency_ms is not None:
                     metrics.ANSWER_SECONDS.observe(action.turn.latency_ms / 1000)
                 self._journal.put(live.store_turn, self.call.pk, action.turn)
+            case RefuseContact():
+                self._journal.put(
+                    partial(live.refuse_contact, words=action.words, scope=action.scope),
+                    *(self.call.pk, action.sequence, action.phrase),
+                )
             case Note():
                 self._note(action)
             case HangUp():
