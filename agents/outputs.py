@@ -1,11 +1,12 @@
 """What the API shows of agents and numbers."""
 
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import serializers
 
 from agents.effective import effective
 from agents.models import Agent, PhoneNumber
+from webhooks.outbox import webhook_urls
 
 
 class AgentOutput(serializers.ModelSerializer[Agent]):
@@ -30,6 +31,8 @@ class PhoneNumberOutput(serializers.ModelSerializer[PhoneNumber]):
     sms_reply_enabled_effective = serializers.SerializerMethodField(
         help_text="What holds for this number: its own setting, or its agent's where that is null."
     )
+    webhook_url = serializers.SerializerMethodField(help_text="Set by /integrations/webhook.")
+    webhook_url_2 = serializers.SerializerMethodField(help_text="Set by /integrations/webhook2.")
 
     class Meta:
         model = PhoneNumber
@@ -40,6 +43,19 @@ class PhoneNumberOutput(serializers.ModelSerializer[PhoneNumber]):
 
     def get_sms_reply_enabled_effective(self, number: PhoneNumber) -> bool:
         return number.agent is not None and effective(number.agent, number).sms_reply_enabled
+
+    def get_webhook_url(self, number: PhoneNumber) -> str | None:
+        return self._webhook_urls(number).get((number.phone_number, 1))
+
+    def get_webhook_url_2(self, number: PhoneNumber) -> str | None:
+        return self._webhook_urls(number).get((number.phone_number, 2))
+
+    def _webhook_urls(self, number: PhoneNumber) -> dict[tuple[str, int], str]:
+        # Read once for all numbers of a list: they are one account's.
+        context = cast(dict[str, dict[tuple[str, int], str]], self.context)
+        if "webhook_urls" not in context:
+            context["webhook_urls"] = webhook_urls(number.account_id)
+        return context["webhook_urls"]
 
 
 class NumberEnvelope(serializers.Serializer[Any]):

@@ -25,8 +25,9 @@ from accounts.errors import ApiError
 from agents.admin import DoingForm
 from agents.models import Agent, PhoneNumber
 from calls import services
+from calls.aftercare import analyse_again
 from calls.inputs import NewCall
-from calls.models import Call, CallEvent, DialAttempt, MediaTicket, Turn
+from calls.models import Aftercare, Call, CallEvent, DialAttempt, MediaTicket, Turn
 
 _STATUS_COLOURS = {
     Call.Status.QUEUED: "info",
@@ -313,6 +314,21 @@ class TurnAdmin(ReadOnlyAdmin):
     list_filter = ("role", "interrupted")
     list_select_related = ("call",)
     search_fields = ("call__call_id", "text")
+
+
+@admin.register(Aftercare)
+class AftercareAdmin(ReadOnlyAdmin):
+    list_display = ("call", "analysis", "tries", "error", "due_at", "told_at")
+    list_filter = ("analysis", ("due_at", admin.EmptyFieldListFilter))
+    list_select_related = ("call",)
+    search_fields = ("call__call_id", "error")
+    actions = ("analyse_again",)
+
+    @admin.action(description="Analyse again")
+    def analyse_again(self, request: HttpRequest, rows: QuerySet[Aftercare]) -> None:
+        for row in rows.select_related("call"):
+            analyse_again(row.call)
+        self.message_user(request, f"{len(rows)} calls are analysed again.")
 
 
 @admin.register(CallEvent)

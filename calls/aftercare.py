@@ -21,8 +21,8 @@ from calls.models import Aftercare, Call, Turn
 
 logger = logging.getLogger(__name__)
 
-# Longer than the model may take for all its answers.
-LEASE = timedelta(minutes=10)
+# Longer than a task may run (CELERY_TASK_TIME_LIMIT).
+LEASE = timedelta(seconds=150)
 # The last turns and the recording are written when the audio's socket closes, about when the
 # carrier tells of the end: so long we wait for it.
 AUDIO_CLOSES_WITHIN = timedelta(seconds=8)

@@ -145,6 +145,14 @@ def slot_of(account: Account, phone_number: str, *, kind: str, slot: int = 1) ->
     )
 
 
+def webhook_urls(account_pk: int) -> dict[tuple[str, int], str]:
+    """Return the webhooks of all an account's numbers, by number and slot."""
+    rows = Endpoint.objects.filter(
+        account=account_pk, owner=Endpoint.Owner.NUMBER, kind=Endpoint.Kind.WEBHOOK
+    )
+    return {(row.phone_number, row.slot): row.url for row in rows}
+
+
 def forget_number(account: Account, phone_number: str) -> None:
     """Delete a number's slots, with what was still to be sent to them."""
     of_number = Q(owner=Endpoint.Owner.NUMBER, phone_number=phone_number)

@@ -105,3 +105,21 @@ def test_a_deleted_number_takes_its_slots_with_it(carrier):
     numbers.release_number(number.account, number.phone_number)
 
     assert Endpoint.objects.count() == 0
+
+
+def test_a_number_shows_its_webhooks_in_one_query_however_many_numbers(
+    django_assert_max_num_queries,
+):
+    first = PhoneNumberFactory.create()
+    client = api_client(first.account)
+    others = PhoneNumberFactory.create_batch(5, account=first.account)
+    put(client, f"webhook/number/{first.phone_number}", {"url": URL})
+    put(client, f"webhook2/number/{others[0].phone_number}", {"url": "https://two.example.com/"})
+
+    with django_assert_max_num_queries(4):
+        listed = client.get("/v1/phone-numbers").json()["phone_numbers"]
+
+    shown = {one["phone_number"]: (one["webhook_url"], one["webhook_url_2"]) for one in listed}
+    assert shown[first.phone_number] == (URL, None)
+    assert shown[others[0].phone_number] == (None, "https://two.example.com/")
+    assert shown[others[1].phone_number] == (None, None)

@@ -64,6 +64,8 @@ def test_an_imported_number_is_checked_and_pointed_at_us(
         "provider": "twilio",
         "twilio_number_sid": at_carrier["sid"],
         "telnyx_number_id": None,
+        "webhook_url": None,
+        "webhook_url_2": None,
         "inbound_enabled": True,
         "outbound_enabled": True,
         "custom_prompt": None,
@@ -397,5 +399,6 @@ def test_the_list_takes_the_same_queries_however_long(
     PhoneNumberFactory.create_batch(5, account=agent.account, agent=agent)
     client.get("/v1/agents")
 
-    with django_assert_num_queries(2):  # the key with its account, the numbers with their owners
+    # the key with its account, the numbers with their owners, their webhooks
+    with django_assert_num_queries(3):
         assert client.get("/v1/phone-numbers").json()["count"] == 5

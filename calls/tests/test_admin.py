@@ -13,6 +13,7 @@ from calls.factories import (
     MediaTicketFactory,
     TurnFactory,
 )
+from calls.models import Aftercare
 
 pytestmark = pytest.mark.django_db
 
@@ -109,3 +110,18 @@ def test_every_kind_of_row_has_its_pages_and_shows_no_secret(staff: Client):
         html += page(staff, reverse(f"admin:calls_{name}_change", args=[row.pk]))
         assert "the-secret-token" not in html
         assert "f" * 64 not in html
+
+
+def test_what_is_left_to_do_after_a_call_is_shown_and_the_analysis_made_again(staff: Client):
+    call = CallFactory.create(over=True)
+    row = Aftercare.objects.create(call=call, analysis="failed", due_at=None, error="time-out")
+    url = reverse("admin:calls_aftercare_changelist")
+
+    html = page(staff, url)
+    staff.post(url, {"action": "analyse_again", "_selected_action": [row.pk]})
+
+    row.refresh_from_db()
+    assert call.call_id in html
+    assert "time-out" in html
+    assert row.analysis == "pending"
+    assert row.due_at is not None
