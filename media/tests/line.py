@@ -7,11 +7,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
 
+from channels.routing import get_default_application
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from twilio.request_validator import RequestValidator
-
-from nixflex.asgi import application
 
 PATIENCE_S = 10.0
 
@@ -22,7 +21,9 @@ class Line:
         self.call_sid = call_sid
         signature = RequestValidator(auth_token).compute_signature(settings.MEDIA_STREAM_URL, {})
         headers = [(b"x-twilio-signature", signature.encode())]
-        self.socket = WebsocketCommunicator(application, "/media/twilio/", headers=headers)
+        self.socket = WebsocketCommunicator(
+            get_default_application(), "/media/twilio/", headers=headers
+        )
         self.messages: list[dict[str, Any]] = []
         self.audio = bytearray()
         self.closed_with: int | None = None
