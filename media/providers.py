@@ -8,7 +8,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
-from anthropic import AsyncAnthropic, Timeout
+import httpx2
+from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient, Timeout
 from deepgram import AsyncDeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
 from django.conf import settings
@@ -16,6 +17,9 @@ from django.conf import settings
 # A caller waits: no answer within these is a failure, not a delay.
 MODEL_TIMEOUT = Timeout(20.0, connect=3.0, read=6.0)
 SPEECH_REST_TIMEOUT_S = 8.0
+MODEL_CONNECTIONS = httpx2.Limits(
+    max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=90.0
+)
 
 Client = TypeVar("Client")
 _speech: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDeepgramClient] = WeakKeyDictionary()
@@ -57,5 +61,8 @@ def _make_model() -> AsyncAnthropic:
         api_key=settings.ANTHROPIC_API_KEY,
         base_url=settings.ANTHROPIC_API_URL,
         timeout=MODEL_TIMEOUT,
+        # A caller may think for longer than the 5 s for which connections are kept by default, and
+        # would then wait for a new one.
+        http_client=DefaultAsyncHttpxClient(limits=MODEL_CONNECTIONS),
         max_retries=0,  # the conversation decides whether a second try still makes sense
     )

@@ -26,9 +26,9 @@ from benchmarks.voice.systems import Engine
 SIDE_BY_SIDE = {"floor": 20, "pipecat default": 10, "pipecat tuned": 20, "nixflex": 20}
 STEPS = {
     "floor": [80],
-    "pipecat default": [2, 8, 12, 15, 18],
-    "pipecat tuned": [2, 25, 30, 35, 40],
-    "nixflex": [2, 40, 60, 80, 100, 120],
+    "pipecat default": [2, 12, 15],
+    "pipecat tuned": [2, 30, 40],
+    "nixflex": [2, 80, 100, 120],
 }
 
 
