@@ -16,7 +16,9 @@ from django.utils import timezone
 
 from accounts.models import Account
 from agents.models import PhoneNumber
+from calls import presence
 from calls.models import Call, DialAttempt
+from calls.presence import Room
 from calls.services import record
 
 # Any number, the same for every process of one database.
@@ -42,6 +44,8 @@ def admit_next(now: datetime | None = None) -> DialAttempt | None:
     A call waits while nobody knows whether an earlier one from its number to its person rings.
     Some lines (``INBOUND_RESERVED_CALLS``) are kept for people who call us.
     """
+    if presence.room() is Room.FULL:
+        return None
     _lock()
     if _free_lines() <= settings.INBOUND_RESERVED_CALLS:
         return None

@@ -8,7 +8,7 @@ function is synchronous, opens and closes its own database connection use, and i
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
@@ -125,7 +125,9 @@ def _drop_stale_connection() -> None:
 
 
 @_own_connection
-def open_media(token: str, carrier_sid: str, *, signature: str | None = None) -> LiveCall:
+def open_media(
+    token: str, carrier_sid: str, *, signature: str | None = None, process: str = ""
+) -> LiveCall:
     """Redeem the one-time pass of a media socket's ``start`` and return the call it may speak for.
 
     The call is in progress from here on, and this socket has its highest generation. ``signature``
@@ -172,7 +174,7 @@ def open_media(token: str, carrier_sid: str, *, signature: str | None = None) ->
                 "memory_used",
             ]
         )
-        services.record(call, "media opened", generation=call.media_generation)
+        services.record(call, "media opened", generation=call.media_generation, process=process)
     return live
 
 
@@ -236,6 +238,7 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
         turns=tuple(_spoken(turn) for turn in call.turns.all()),
         tools=tools_of(call, number, memory, holds, values, refuse_contact),
         extras={
+            "elapsed_ms": _since_audio_began(call),
             "amd_enabled": outbound and agent.amd_enabled,
             "amd_result": call.amd_result,  # a verdict that came before the socket did
             "answered_at": facts.started_at,
@@ -248,6 +251,12 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
             "wait_tag_s": agent.wait_tag_seconds,
         },
     )
+
+
+def _since_audio_began(call: Call) -> int:
+    """How long ago, in ms, the call's first media socket opened; 0 if this is the first."""
+    first = call.events.filter(kind="media opened").first()
+    return round((timezone.now() - first.at) / timedelta(milliseconds=1)) if first else 0
 
 
 def _voicemail(call: Call, holds: Effective) -> tuple[str, str]:
@@ -317,6 +326,20 @@ def seen(call_pk: int) -> int:
     """
     Call.objects.filter(pk=call_pk).update(media_seen_at=timezone.now())
     return Call.objects.values_list("media_generation", flat=True).get(pk=call_pk)
+
+
+@_own_connection
+def seen_all(call_pks: Sequence[int]) -> dict[int, int]:
+    """Renew the media lease of live calls; return the highest media generation of each.
+
+    A process does so every two seconds for all of its calls. A lease that runs out lets the sweep
+    hand the call to another process.
+    """
+    if not call_pks:
+        return {}
+    calls = Call.objects.filter(pk__in=call_pks)
+    calls.update(media_seen_at=timezone.now())
+    return dict(calls.values_list("pk", "media_generation"))
 
 
 @_own_connection

@@ -5,19 +5,23 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db.models import Q
 from django.utils import timezone
 
 from calls import refusals
 from calls.dialling import TIME_LIMIT_MARGIN_S, carrier_account_of
 from calls.models import Call
-from calls.services import end_call, move_call, withdraw
+from calls.next_verb import voice_url
+from calls.services import end_call, move_call, record, withdraw
 from carriers import twilio
 from carriers.errors import CarrierError, Refused
 
 logger = logging.getLogger(__name__)
 
 QUIET = timedelta(seconds=60)
+# A media process renews its calls' lease every two seconds.
+LEASE = timedelta(seconds=8)
 # A sweep asks about this many calls, the longest unasked first; the next one goes on.
 AT_MOST = 20
 NUDGES_AT_MOST = 50
@@ -98,6 +102,46 @@ def _lease_ends(call: Call) -> datetime:
 def _end_if_over_lease(call: Call, now: datetime) -> None:
     if now > _lease_ends(call):
         end_call(call.pk, Call.Status.FAILED, at=now, error_message=refusals.NO_NEWS)
+
+
+def rescue_silent_calls(now: datetime | None = None) -> int:
+    """Have the carrier ask again about calls whose media process is gone, though their sockets
+    seem open to the carrier; return how many it was.
+
+    A lease must look expired twice in a row: after a pause of the database every one does, once.
+    """
+    now = now or timezone.now()
+    silent = (
+        Call.objects.filter(status=Call.Status.IN_PROGRESS, intended_reason="")
+        .filter(media_generation__gt=0, media_seen_at__lt=now - LEASE)
+        .exclude(carrier_sid="")
+        .select_related("number__carrier_account")
+        .order_by("media_seen_at")[:AT_MOST]
+    )
+    rescued = 0
+    for call in silent:
+        if cache.add(f"calls.silent.{call.pk}.{call.media_seen_at:%H%M%S%f}", 1, timeout=60):
+            continue
+        mine = Call.objects.filter(pk=call.pk, media_seen_at=call.media_seen_at)
+        if mine.update(media_seen_at=now):
+            rescued += _ask_again(call, now)
+    return rescued
+
+
+def _ask_again(call: Call, now: datetime) -> bool:
+    account = carrier_account_of(call)
+    if account is None:
+        return False
+    record(call, "audio lost", generation=call.media_generation)
+    try:
+        twilio.redirect(account, call.carrier_sid, url=voice_url(call, w=0))
+    except Refused:  # it is over, most likely
+        _check(call, now)
+        return False
+    except CarrierError as failure:
+        logger.warning("cannot rescue %s: %s", call.call_id, type(failure).__name__)
+        return False
+    return True
 
 
 def cancel_too_late(now: datetime | None = None) -> int:

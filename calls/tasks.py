@@ -26,6 +26,12 @@ def sweep() -> None:
 
 
 @shared_task
+def rescue() -> None:
+    """Find calls that lost their media process and do not know it."""
+    sweeping.rescue_silent_calls()
+
+
+@shared_task
 def after_call(call_pk: int) -> None:
     """Analyse a call that is over, remember what it told, and tell who listens."""
     aftercare.care_for(call_pk)

@@ -9,8 +9,6 @@ from django.utils import timezone
 from calls.models import Call, MediaTicket
 
 VALID_FOR = timedelta(seconds=120)
-# So many openings in a row that no media process took: none will.
-UNUSED_AT_MOST = 3
 
 
 def issue(call: Call) -> str:
@@ -32,13 +30,10 @@ def redeem(token: str) -> int | None:
     return ticket.call_id if unused.update(used_at=now) else None
 
 
-def nobody_takes_them(call: Call) -> bool:
-    """Whether the last few passes of ``call`` were not used, so the carrier comes back again and
-    again."""
-    last = list(
-        call.media_tickets.order_by("-pk").values_list("used_at", flat=True)[:UNUSED_AT_MOST]
-    )
-    return len(last) == UNUSED_AT_MOST and not any(last)
+def last_is_untaken(call: Call) -> bool:
+    """Whether the newest pass of ``call`` opened no socket: nobody took the last one."""
+    last = call.media_tickets.order_by("-pk").first()
+    return last is not None and last.used_at is None
 
 
 def sha256(token: str) -> str:

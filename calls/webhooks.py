@@ -20,10 +20,12 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CarrierAccount
 from agents.models import PhoneNumber
-from calls import dialling, gate, services, tickets
+from calls import dialling, gate, presence, services
 from calls.admission import admit_inbound
 from calls.commands import send_command
 from calls.models import Call, DialAttempt
+from calls.next_verb import next_verb
+from calls.presence import Room
 from calls.refusals import in_words
 from calls.sweeping import STATUS
 from carriers import twilio, twiml
@@ -31,7 +33,6 @@ from carriers import twilio, twiml
 logger = logging.getLogger(__name__)
 
 NOT_IN_SERVICE = "Sorry, this number is not in service at the moment. Goodbye."
-TROUBLE = "Sorry, we are having technical trouble. Please call again later. Goodbye."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,17 @@ def voice(request: HttpRequest) -> HttpResponse:
     if knock.attempt is not None:
         if not dialling.accept(knock.attempt.pk, knock.sid):
             return _answer(twiml.hang_up())
-        return _connect(knock.attempt.call_id)
+        return _answer(_goes_on(request, knock.attempt.call_id))
     known = _call_of(knock.sid)
     if known is not None:
-        return _connect(known.pk)
+        return _answer(_goes_on(request, known.pk))
     return _ring(knock)
+
+
+def _goes_on(request: HttpRequest, call_pk: int) -> str:
+    waited = request.GET.get("w", "")
+    waited_s = int(waited) if waited.isascii() and waited.isdigit() else None
+    return next_verb(call_pk, waited_s=waited_s, rested="rested" in request.GET)
 
 
 def _ring(knock: Knock) -> HttpResponse:
@@ -141,32 +148,15 @@ def _ring(knock: Knock) -> HttpResponse:
     served = number is not None and agent is not None and agent.is_active
     if number is None or not served or not number.inbound_enabled or not number.account.is_active:
         return _answer(twiml.say_and_hang_up(NOT_IN_SERVICE))
+    if presence.room() is Room.FULL:
+        return _answer(twiml.reject_busy())  # busy, not silence
     call = admit_inbound(number, carrier_sid=knock.sid, from_number=knock.form.get("From", ""))
     if call is None:
         return _answer(twiml.reject_busy())
     if not gate.lets_in(call):
         services.turn_away(call.pk)
         return _answer(twiml.reject_busy())
-    return _connect(call.pk, ring_s=agent.pickup_delay if agent else 0)
-
-
-def _connect(call_pk: int, *, ring_s: int = 0) -> HttpResponse:
-    call = Call.objects.select_related("agent").get(pk=call_pk)
-    if call.is_over or call.intended_reason:
-        return _answer(twiml.hang_up())
-    if call.agent is None or tickets.nobody_takes_them(call):
-        services.intend_end(call.pk, Call.EndedReason.STUCK_WS_DISCONNECT)
-        return _answer(twiml.say_and_hang_up(TROUBLE))
-    attempt = call.attempts.filter(status=DialAttempt.Status.ACCEPTED).first()
-    again = f"{settings.PUBLIC_URL}/twilio/voice/" + (f"?a={attempt.token}" if attempt else "")
-    return _answer(
-        twiml.connect_stream(
-            media_url=settings.MEDIA_STREAM_URL,
-            token=tickets.issue(call),
-            then_url=again,
-            ring_s=ring_s,
-        )
-    )
+    return _answer(next_verb(call.pk, ring_s=agent.pickup_delay if agent else 0))
 
 
 @csrf_exempt

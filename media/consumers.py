@@ -12,6 +12,7 @@ from calls import live
 from calls.live import LiveCall, MediaRefused
 from media.commands import listener
 from media.journal import in_thread
+from media.roster import roster
 from media.session import Session
 from media.transport import BadFrame, Started, TwilioStream
 
@@ -76,14 +77,19 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
         await self._send_event({"type": "websocket.accept"})
         self._open = True
         started = await self._started()
+        if not roster().has_room:
+            # The pass is not used up by this: the carrier asks again, and another has room.
+            raise _Refused(NORMAL, "this process takes no more calls")
         call = await self._admit(started)
         session = Session(call, TwilioStream(started.stream_sid), self._send_text)
         listener().add(call.call_id, session)
+        roster().enter(session)
         try:
             session.open()
             await self._carry(session)
         finally:
             await session.aclose()
+            await roster().leave(session)
             await listener().remove(call.call_id, session)
         await self._close(NORMAL)
 
@@ -110,7 +116,11 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 call: LiveCall = await in_thread(
-                    live.open_media, ticket, started.carrier_sid, signature=signature
+                    live.open_media,
+                    ticket,
+                    started.carrier_sid,
+                    signature=signature,
+                    process=roster().name,
                 )
         except MediaRefused as refused:
             raise _Refused(REFUSED, str(refused)) from refused

@@ -2,7 +2,8 @@
 as heard.
 """
 
-import wave
+import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,28 +16,45 @@ JITTER = 100 * BYTES_PER_MS
 # still to come.
 BEHIND_MS = 1_000
 WRITE_EVERY_MS = 5_000
+HEADER_BYTES = 44
+FRAME_BYTES = 4
 
 
 class WavFile:
-    """A stereo 16-bit WAV at 8 kHz that grows. Blocking: for the journal's threads."""
+    """A stereo 16-bit WAV at 8 kHz that grows. Blocking: for the journal's threads.
 
-    def __init__(self, path: Path) -> None:
+    Every write knows its place, so a process that takes a call over goes on in the same file, and
+    the gap between the two is silence. The header is right after each write.
+    """
+
+    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
+        """``goes_on``: keep what the file holds already."""
         self._path = path
-        self._file: wave.Wave_write | None = None
+        self._goes_on = goes_on
+        self._file: int | None = None
 
-    def write(self, left: bytes, right: bytes) -> None:
+    def write(self, at: int, left: bytes, right: bytes) -> None:
+        """Write both channels' µ-law from sample ``at`` on."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = wave.open(str(self._path), "wb")  # noqa: SIM115 (closed by close())
-            self._file.setnchannels(2)
-            self._file.setsampwidth(2)
-            self._file.setframerate(8000)
-        self._file.writeframes(stereo_pcm(left, right))
+            fresh = 0 if self._goes_on else os.O_TRUNC
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | fresh, 0o640)
+        os.pwrite(self._file, stereo_pcm(left, right), HEADER_BYTES + at * FRAME_BYTES)
+        size = os.fstat(self._file).st_size - HEADER_BYTES
+        os.pwrite(self._file, _header(size), 0)
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
+
+
+def _header(size: int) -> bytes:
+    """The head of a WAV file with ``size`` bytes of stereo 16-bit samples at 8 kHz."""
+    rate = 8 * 1000 * FRAME_BYTES
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, 8000, rate, FRAME_BYTES, 16)
+    body = struct.pack("<4sI", b"data", size)
+    return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + body
 
 
 class Recorder:
@@ -47,14 +65,15 @@ class Recorder:
     long the call.
     """
 
-    def __init__(self, path: Path, put: Callable[..., None]) -> None:
+    def __init__(self, path: Path, put: Callable[..., None], *, begins_ms: int = 0) -> None:
+        """``begins_ms``: where in the call this process takes over from an earlier one."""
         self.path = path
-        self._wav = WavFile(path)
+        self._wav = WavFile(path, goes_on=begins_ms > 0)
         self._put: Callable[..., Any] = put
         self._left = bytearray()
         self._right = bytearray()
-        self._base = 0  # samples already handed over
-        self._agent_end = 0  # in samples since the beginning
+        self._base = begins_ms * BYTES_PER_MS  # samples already handed over
+        self._agent_end = self._base  # in samples since the beginning
 
     @property
     def duration_s(self) -> int:
@@ -99,5 +118,5 @@ class Recorder:
         right = bytes(self._right[:samples]).ljust(samples, SILENCE)
         del self._left[:samples]
         del self._right[:samples]
+        self._put(self._wav.write, self._base, left, right)
         self._base += samples
-        self._put(self._wav.write, left, right)

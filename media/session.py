@@ -72,7 +72,6 @@ logger = logging.getLogger(__name__)
 LOWEST_ENDPOINTING_MS = 100
 HANG_UP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
-SEEN_EVERY_S = 15.0
 LONGEST_ENDPOINT_MS = 5_000
 SHORTEST_WAIT_S = 0.005
 
@@ -91,7 +90,9 @@ class Session:
         self.call = call
         self.done = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._started = self._loop.time()
+        # One clock for the whole call, however many sockets it has had.
+        self._begins_ms = int(call.extras.get("elapsed_ms") or 0)
+        self._started = self._loop.time() - self._begins_ms / 1000
         self._conversation = Conversation(call)
         self._activity = VoiceActivity()
         self._rise = VoiceRise()
@@ -99,7 +100,11 @@ class Session:
         self._voice_ended = 0  # ms; when the caller's last loud frame was heard
         self._journal = Journal()
         self._recorder = (
-            Recorder(settings.RECORDINGS_DIR / self._recording_name(), self._journal.put)
+            Recorder(
+                settings.RECORDINGS_DIR / f"{call.call_id}.wav",
+                self._journal.put,
+                begins_ms=self._begins_ms,
+            )
             if call.record
             else None
         )
@@ -142,13 +147,8 @@ class Session:
         self._events: list[LiveEvent] = []
         self._event_number = 0
 
-    def _recording_name(self) -> str:
-        # A call that moved to another process goes on in a further file.
-        part = f".{self.call.generation}" if self.call.turns else ""
-        return f"{self.call.call_id}{part}.wav"
-
     def now(self) -> int:
-        """Ms since the call's audio began."""
+        """Ms since the call's audio began, in this process or an earlier one."""
         return round((self._loop.time() - self._started) * 1000)
 
     # --- the life of a session --------------------------------------------------------------------
@@ -158,7 +158,6 @@ class Session:
         metrics.LIVE_CALLS.inc()
         self._hold(self._transcriber.run())
         self._hold(self._writer.run())
-        self._hold(self._stay_seen())
         self._speaker.start()
         self._step(Opened(self.now()))
         if verdict := self.call.extras.get("amd_result"):  # it came before this socket did
@@ -228,7 +227,7 @@ class Session:
     def _hear(self, audio: Audio) -> None:
         self._transcriber.feed(audio.mulaw)
         if self._recorder is not None:
-            self._recorder.caller(audio.at_ms, audio.mulaw)
+            self._recorder.caller(self._begins_ms + audio.at_ms, audio.mulaw)
             self._recorder.settle(self.now())
         if self._conversation.listens_for_beep and self._beeps.feed(audio.mulaw) is not None:
             self._step(Beep(self.now()))
@@ -250,6 +249,19 @@ class Session:
             self._step(EndCommand(t, str(data.get("reason") or "completed")))
         elif kind == "amd":
             self._step(MachineVerdict(t, str(data.get("answered_by") or "unknown")))
+
+    def superseded(self, by: int) -> None:
+        """Another socket, of generation ``by``, has the call: say nothing more."""
+        if by > self.call.generation and not self.done.is_set():
+            self._note(Note("superseded", {"by": by}))
+            self._step(CallerGone(self.now()))
+            self.done.set()
+
+    def move(self) -> None:
+        """Let go of the call, so that another process takes it: this one is about to stop."""
+        self._note(Note("moved"))
+        self._step(CallerGone(self.now()))
+        self.done.set()
 
     def note(self, kind: str, /, **data: Any) -> None:
         """Add an event to the call's log."""
@@ -351,21 +363,6 @@ class Session:
             logger.exception("hang-up failed", extra={"call_id": self.call.call_id})
         finally:
             self.done.set()
-
-    async def _stay_seen(self) -> None:
-        """Say now and then that this call is alive, and make way if a newer socket has it."""
-        while True:
-            await asyncio.sleep(SEEN_EVERY_S)
-            try:
-                newest = await in_thread(live.seen, self.call.pk)
-            except Exception:  # a database that is away for a moment does not end a conversation
-                logger.exception("cannot note a live call", extra={"call_id": self.call.call_id})
-                continue
-            if newest > self.call.generation:
-                self._note(Note("superseded", {"by": newest}))
-                self._step(CallerGone(self.now()))
-                self.done.set()
-                return
 
     # --- the model --------------------------------------------------------------------------------
 

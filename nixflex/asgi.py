@@ -31,9 +31,13 @@ async def no_socket(_scope: Any, receive: Any, send: Any) -> None:
 routes: list[Any] = []
 if os.environ.get("NIXFLEX_ROLE") != "web":
     from media.consumers import TwilioStreamConsumer
+    from media.lifespan import lifespan
 
     routes.append(path("media/twilio/", TwilioStreamConsumer.as_asgi()))  # type: ignore[arg-type]
 
 routes.append(re_path("", no_socket))  # type: ignore[arg-type]
 
-application = ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(routes)})
+protocols: dict[str, Any] = {"http": django_application, "websocket": URLRouter(routes)}
+if len(routes) > 1:
+    protocols["lifespan"] = lifespan
+application = ProtocolTypeRouter(protocols)

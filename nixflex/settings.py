@@ -91,6 +91,12 @@ INBOUND_RESERVED_CALLS = env.int("INBOUND_RESERVED_CALLS", default=0)
 CARRIER_CALLS_PER_SECOND = env.float("CARRIER_CALLS_PER_SECOND", default=1.0)
 # What a connected minute costs, in micro-dollars: campaigns count and cap what they spend by it.
 CALL_PRICE_MICROS_PER_MINUTE = env.int("CALL_PRICE_MICROS_PER_MINUTE", default=80_000)
+# Calls that one media process takes; it takes fewer while its event loop runs late.
+MEDIA_MAX_CALLS = env.int("MEDIA_MAX_CALLS", default=80)
+# How long a media process that is told to stop lets its calls go on before they move to another.
+MEDIA_DRAIN_SECONDS = env.int("MEDIA_DRAIN_SECONDS", default=90)
+# Media processes that ``make run`` starts on the media port.
+MEDIA_PROCESSES = env.int("MEDIA_PROCESSES", default=1)
 # A dial whose outcome the carrier does not show by then has failed; it is never sent again.
 DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
 # Texts: segments a second from one number (a long code's carrier takes one) and one account.
@@ -138,6 +144,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180}
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "nixflex.tasks.heartbeat", "schedule": 10.0},
     "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
+    "rescue-calls": {"task": "calls.tasks.rescue", "schedule": 3.0, "options": {"expires": 3}},
     "dispatch-campaigns": {
         "task": "campaigns.tasks.dispatch",
         "schedule": 1.0,

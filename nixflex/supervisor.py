@@ -77,7 +77,7 @@ def processes() -> list[Process]:
     needed += [
         Process(
             "web",
-            _uvicorn(settings.PORT),
+            (*_uvicorn(settings.PORT), "--lifespan=off"),
             {
                 "NIXFLEX_ROLE": "web",
                 # whitenoise's files are small and in the page cache
@@ -87,8 +87,12 @@ def processes() -> list[Process]:
         ),
         Process(
             "media",
-            _uvicorn(settings.MEDIA_PORT),
-            {"NIXFLEX_ROLE": "media"},
+            (
+                *_uvicorn(settings.MEDIA_PORT),
+                *("--lifespan=on", f"--workers={settings.MEDIA_PROCESSES}"),
+            ),
+            # All stop together here: no other process could take a call.
+            {"NIXFLEX_ROLE": "media", "MEDIA_DRAIN_SECONDS": "0"},
             settings.MEDIA_PORT,
             "MEDIA_PORT",
         ),
@@ -126,7 +130,7 @@ def _sandbox_parts() -> str:
 def _uvicorn(port: int) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "uvicorn", "nixflex.asgi:application"),
-        *(f"--host={settings.HOST}", f"--port={port}", "--lifespan=off"),
+        *(f"--host={settings.HOST}", f"--port={port}"),
         *("--loop=uvloop", "--http=httptools", "--ws=websockets-sansio"),
         # audio does not shrink, and every frame would pay for the attempt
         *("--ws-per-message-deflate=false", "--timeout-graceful-shutdown=5"),

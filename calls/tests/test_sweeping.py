@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from calls import services, sweeping, tasks
+from calls import live, services, sweeping, tasks
 from calls.factories import CallFactory, DialAttemptFactory
 from calls.models import Call
 from calls.tests.twilio_side import call_json, calls_url, form_of
@@ -152,3 +152,72 @@ def test_nudges_name_tasks_that_exist():
     app.loader.import_default_modules()
 
     assert {nudges.DIAL, nudges.AFTER_CALL, "calls.tasks.sweep"} <= set(app.tasks)
+
+
+# --- calls that lost their media process ----------------------------------------------------------
+
+
+def silent(**traits: Any) -> Call:
+    """Return a call whose media process has renewed no lease for 20 seconds."""
+    seen = timezone.now() - timedelta(seconds=20)
+    return CallFactory.create(live=True, media_generation=1, media_seen_at=seen, **traits)
+
+
+def takes_redirect(telco: Any, call: Call, **answer: Any) -> Any:
+    body = call_json(call.carrier_sid, status="in-progress")
+    return telco.post(calls_url(call.number, call.carrier_sid), **{"json": body} | answer)
+
+
+def test_a_call_whose_lease_looks_expired_twice_is_asked_for_again(telco: Any, settings: Any):
+    call = silent()
+    asked = takes_redirect(telco, call)
+
+    assert sweeping.rescue_silent_calls() == 0  # once may be a pause of the database
+    assert sweeping.rescue_silent_calls() == 1
+    assert sweeping.rescue_silent_calls() == 0
+
+    assert asked.call_count == 1
+    url = form_of(telco.calls[0].request)["Url"][0]
+    token = call.attempts.get().token
+    assert url == f"{settings.PUBLIC_URL}/twilio/voice/?a={token}&w=0"
+    assert call.events.filter(kind="audio lost").count() == 1
+
+
+def test_a_lease_that_is_renewed_between_two_looks_rescues_nobody(telco: Any):
+    call = silent()
+
+    sweeping.rescue_silent_calls()
+    live.seen_all([call.pk])
+    sweeping.rescue_silent_calls()
+
+    assert not telco.calls
+
+
+@pytest.mark.parametrize("state", ["over", "ending", "never heard"])
+def test_only_a_conversation_is_rescued(telco: Any, state: str):
+    call = silent()
+    match state:
+        case "over":
+            services.end_call(call.pk, Call.Status.COMPLETED)
+        case "ending":
+            services.intend_end(call.pk, "completed")
+        case "never heard":
+            Call.objects.update(media_generation=0)
+
+    sweeping.rescue_silent_calls()
+    assert sweeping.rescue_silent_calls() == 0
+
+    assert not telco.calls
+
+
+def test_a_silent_call_that_is_over_at_the_carrier_ends(telco: Any):
+    call = silent()
+    over = {"code": 21220, "message": "Call is not in-progress.", "status": 400, "more_info": ""}
+    takes_redirect(telco, call, json=over, status=400)
+    says(telco, call, status="completed", duration="9")
+
+    sweeping.rescue_silent_calls()
+    sweeping.rescue_silent_calls()
+
+    call.refresh_from_db()
+    assert call.status == "completed"

@@ -142,7 +142,7 @@ def test_an_answered_call_is_connected_to_the_media_socket_with_a_pass_of_its_ow
     assert stream is not None
     assert redirect is not None
     assert stream.get("url") == settings.MEDIA_STREAM_URL
-    assert redirect.text == f"{settings.PUBLIC_URL}/twilio/voice/{token_of(call)}"
+    assert redirect.text == f"{settings.PUBLIC_URL}/twilio/voice/{token_of(call)}&w=0"
     ticket = MediaTicket.objects.get(call=call)
     assert ticket.token_sha256 == tickets.sha256(stream_token(answer))
     assert timedelta(seconds=110) < ticket.expires_at - timezone.now() <= timedelta(seconds=120)
@@ -186,21 +186,6 @@ def test_nobody_is_greeted_on_a_call_that_is_not_to_be(state: str):
 
     assert verbs(answer) == ["Hangup"]
     assert not MediaTicket.objects.exists()
-
-
-def test_when_no_media_process_takes_the_call_it_ends_instead_of_circling():
-    call = CallFactory.create(live=True)
-
-    answers = [
-        verbs(knock("voice", call.number, query=token_of(call), CallSid=call.carrier_sid))
-        for _ in range(5)
-    ]
-
-    assert answers[:3] == [["Connect", "Redirect"]] * 3
-    assert answers[3] == ["Say", "Hangup"]
-    assert answers[4] == ["Hangup"]
-    call.refresh_from_db()
-    assert call.intended_reason == "stuck_ws_disconnect"
 
 
 # --- status ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """µ-law, voices in it, and the file that both sides leave."""
 
 import wave
+from typing import Any
 
 import numpy as np
 
@@ -130,3 +131,42 @@ def test_a_long_call_is_written_as_it_goes_and_keeps_its_alignment(tmp_path):
     left, right = channels(record.path)
     assert heard(left) == heard(right) == (50_000, 50_020)
     assert most <= 6_000 * 8
+
+
+def test_a_process_that_takes_over_goes_on_in_the_same_recording(tmp_path):
+    writes: list[Any] = []
+    path = tmp_path / "call.wav"
+
+    def put(write: Any, *args: Any) -> None:
+        writes.append((write, args))
+
+    first = Recorder(path, put)
+    first.caller(0, bytes([0x10]) * 8_000)
+    first.finish(1_000)
+    second = Recorder(path, put, begins_ms=3_000)
+    second.caller(3_000, bytes([0x10]) * 8_000)
+    second.finish(4_000)
+    for write, args in writes:
+        write(*args)
+
+    with wave.open(str(path)) as recording:
+        assert (recording.getnchannels(), recording.getsampwidth()) == (2, 2)
+        assert recording.getnframes() == 32_000
+        frames = recording.readframes(32_000)
+    left = [frames[4 * at : 4 * at + 2] for at in (100, 12_000, 20_000, 31_000)]
+    silence = b"\0\0"
+    assert [sample == silence for sample in left] == [False, True, True, False]
+    assert second.duration_s == 4
+
+
+def test_a_recording_whose_process_was_killed_can_be_played(tmp_path):
+    writes: list[Any] = []
+    recorder = Recorder(tmp_path / "call.wav", lambda *job: writes.append(job))
+    recorder.caller(0, bytes([0x10]) * 6_000 * 8)
+    recorder.settle(6_000)
+
+    [(write, *args)] = writes
+    write(*args)  # and no close
+
+    with wave.open(str(tmp_path / "call.wav")) as recording:
+        assert recording.getnframes() == 5_000 * 8

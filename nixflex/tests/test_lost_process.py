@@ -1,0 +1,214 @@
+"""A live call whose media process is killed, told by a carrier that behaves in each way it may."""
+
+import os
+import signal
+import time
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+
+from calls import presence
+from nixflex.embedded.places import database_url, redis_url
+from nixflex.tests.test_whole_house import OUR_NUMBER, House, running_house
+
+SOMEBODY = "+447386172392"
+LINES = [
+    "When do you open on Monday?",
+    "And when do you close?",
+    "Do you have parking?",
+    "Is there a lift?",
+    "That is all. Goodbye.",
+]
+WITHIN_S = 45.0
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Journal:
+    """What the carrier saw of one call, read as it happens."""
+
+    def __init__(self, house: House) -> None:
+        self._url = f"{house.sandbox.url}/_sandbox/journal"
+        self._seen = int(httpx.get(self._url).json()["last"])
+        self.call_sid = ""
+
+    def wait_for(
+        self, kind: str, which: Callable[[dict[str, Any]], bool] = lambda _: True
+    ) -> dict[str, Any]:
+        deadline = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline:
+            query: dict[str, Any] = {"after": self._seen, "wait": 5, "kind": kind}
+            if self.call_sid:
+                query["call_sid"] = self.call_sid
+            for event in httpx.get(self._url, params=query, timeout=20).json()["events"]:
+                self._seen = event["n"]
+                if which(event):
+                    return event
+        raise AssertionError(f"the carrier never saw {kind}")
+
+
+class Records:
+    """The house's own rows, read from outside."""
+
+    def __init__(self, house: House) -> None:
+        data = house.environment["NIXFLEX_DATA_DIR"]
+        self._connection = psycopg.connect(database_url(data), autocommit=True)
+
+    def rows(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, args).fetchall()
+
+    def pid_of(self, call_id: str, generation: int) -> int:
+        """Return the process whose socket is the call's n-th, once there is one."""
+        deadline = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline:
+            found = self.rows(
+                "SELECT e.data->>'process' FROM calls_callevent e JOIN calls_call c"
+                " ON c.id = e.call_id WHERE c.call_id = %s AND e.kind = 'media opened'"
+                " AND (e.data->>'generation')::int = %s",
+                call_id,
+                generation,
+            )
+            if found:
+                return int(found[0][0].rpartition(":")[2])
+            time.sleep(0.05)
+        raise AssertionError(f"no {generation}. socket")
+
+    def wait_for_apology(self, call_id: str, count: int) -> None:
+        """Wait until the caller has heard, ``count`` times in all, that they were lost."""
+        deadline = time.monotonic() + WITHIN_S
+        while time.monotonic() < deadline:
+            found = self.rows(
+                "SELECT 1 FROM calls_turn t JOIN calls_call c ON c.id = t.call_id"
+                " WHERE c.call_id = %s AND t.role = 'agent' AND t.text LIKE '%%I lost you%%'",
+                call_id,
+            )
+            if len(found) >= count:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"the caller heard no {count}. apology")
+
+    def call(self, call_id: str) -> dict[str, Any]:
+        names = "status", "ended_reason", "recording_file", "recording_duration_s", "duration_ms"
+        [row] = self.rows(
+            f"SELECT {', '.join(names)} FROM calls_call WHERE call_id = %s",
+            call_id,
+        )
+        return dict(zip(names, row, strict=True))
+
+
+def prepare(house: House) -> Any:
+    client = house.client()
+    agent = client.agents.create(
+        name="Mia",
+        system_prompt="You are Mia of Bright Smile Dental. We open at nine and close at five. "
+        "There is parking behind the house. There is a lift.",
+        language="en",
+        amd_enabled=False,
+    )
+    client.phone_numbers.import_(
+        OUR_NUMBER,
+        agent["agent_id"],
+        twilio_account_sid=house.sandbox.sid,
+        twilio_auth_token=house.sandbox.token,
+    )
+    people = f"{house.sandbox.url}/_sandbox/people/{SOMEBODY}"
+    httpx.put(people, json={"say": LINES, "rings_s": 0.3}).raise_for_status()
+    return client, agent["agent_id"]
+
+
+def faults(house: House, **wanted: Any) -> None:
+    httpx.put(f"{house.sandbox.url}/_sandbox/faults", json=wanted).raise_for_status()
+
+
+def place(client: Any, agent_id: str) -> str:
+    placed = client.calls.create(
+        agent_id=agent_id, to_number=SOMEBODY, prompt="Ask if all is well.", from_number=OUR_NUMBER
+    )
+    return str(placed["call_id"])
+
+
+def wait_for_media_processes(house: House, count: int) -> None:
+    """``make run`` waits for the media port itself; the web process may be ready before."""
+    valkey = redis.Redis.from_url(redis_url(house.environment["NIXFLEX_DATA_DIR"]))
+    deadline = time.monotonic() + WITHIN_S
+    while valkey.hlen(presence.KEY) < count:
+        assert time.monotonic() < deadline, "the media processes did not come up"
+        time.sleep(0.1)
+
+
+def test_a_call_survives_its_process_in_whichever_way_the_carrier_loses_the_socket(
+    tmp_path_factory,
+):
+    data = tmp_path_factory.mktemp("house") / "data"
+    with running_house(data, MEDIA_PROCESSES="2") as house:
+        client, agent_id = prepare(house)
+        wait_for_media_processes(house, 2)
+        records, journal = Records(house), Journal(house)
+
+        # The carrier goes on to the next verb.
+        call_id = place(client, agent_id)
+        first = records.pid_of(call_id, 1)
+        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
+        journal.wait_for("person_said")
+        journal.wait_for("mark_echoed")
+        os.kill(first, signal.SIGKILL)
+        killed = time.monotonic()
+        journal.wait_for("stream_error")
+        journal.wait_for("stream_started")
+        gap = time.monotonic() - killed
+        second = records.pid_of(call_id, 2)
+        records.wait_for_apology(call_id, 1)
+        assert gap <= 5.0
+        assert second != first
+
+        # The socket seems open to the carrier: the lease runs out, and the call is asked for again.
+        faults(house, socket_loss="half_open")
+        os.kill(second, signal.SIGKILL)
+        journal.wait_for("redirected")
+        journal.wait_for("stream_started")
+        third = records.pid_of(call_id, 3)
+        records.wait_for_apology(call_id, 2)
+        assert third not in {first, second}
+
+        journal.wait_for("call_ended")
+        deadline = time.monotonic() + WITHIN_S
+        while not (call := records.call(call_id))["recording_file"] and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(0.2)
+        assert call["status"] == "completed"
+        assert call["ended_reason"] in {"completed", "callee_hangup"}
+        turns = records.rows(
+            "SELECT t.started_ms FROM calls_turn t JOIN calls_call c ON c.id = t.call_id"
+            " WHERE c.call_id = %s ORDER BY t.sequence",
+            call_id,
+        )
+        assert turns == sorted(turns)
+        assert_one_recording(Path(data) / "recordings", call)
+
+        # The carrier ends the call with its socket: so does our record of it.
+        faults(house, socket_loss="end_call")
+        journal.call_sid = ""
+        call_id = place(client, agent_id)
+        last = records.pid_of(call_id, 1)
+        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
+        os.kill(last, signal.SIGKILL)
+        journal.wait_for("call_ended")
+        deadline = time.monotonic() + WITHIN_S
+        while not (call := records.call(call_id))["ended_reason"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
+
+
+def assert_one_recording(folder: Path, call: dict[str, Any]) -> None:
+    assert [path.name for path in folder.iterdir()] == [call["recording_file"]]
+    with wave.open(str(folder / call["recording_file"])) as recording:
+        seconds = recording.getnframes() / 8000
+    assert abs(seconds - call["recording_duration_s"]) < 1.0
+    assert abs(seconds - call["duration_ms"] / 1000) < 4.0
