@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import Suppression
 from agents.effective import Effective
-from agents.history import Memory
+from agents.history import Memory, is_person
 from agents.models import Calendar, PhoneNumber
 from agents.tools.base import Outcome, Tool
 from agents.tools.calendar import calendar_tools
@@ -15,6 +15,7 @@ from agents.tools.identity import identity_tool
 from calls.models import Call, Turn
 
 OPT_OUT = "opt_out"
+SEND_SMS = "send_sms"
 _SCOPES = {"calls": "voice", "texts": "text", "both": "all"}
 
 
@@ -25,10 +26,12 @@ def tools_of(
     holds: Effective,
     values: Mapping[str, Any],
     refuse_contact: Callable[..., bool],
+    text_caller: Callable[[int, str], str],
 ) -> tuple[Tool, ...]:
     """Return the tools of ``call``, whose placeholders have ``values``.
 
-    ``refuse_contact`` enters the person in the suppression ledger (``calls.live``).
+    ``refuse_contact`` enters the person in the suppression ledger, ``text_caller`` texts them
+    (both of ``calls.live``).
     """
     own = function_tools(number, values) if number is not None else ()
     check = (identity_tool(memory.private),) if memory.private else ()
@@ -42,7 +45,37 @@ def tools_of(
         if calendar
         else ()
     )
-    return (*own, *bookings, *check, _opt_out(call.pk, refuse_contact))
+    may_text = call.agent is not None and call.agent.incall_sms_enabled and number is not None
+    texts = (_send_sms(call.pk, text_caller),) if may_text and is_person(call.their_number) else ()
+    return (*own, *bookings, *texts, *check, _opt_out(call.pk, refuse_contact))
+
+
+def _send_sms(call_pk: int, text_caller: Callable[[int, str], str]) -> Tool:
+    sent: set[str] = set()
+
+    async def use(arguments: Mapping[str, Any], said: str) -> Outcome:
+        text = " ".join(str(arguments["text"]).split())
+        if text in sent:
+            return Outcome("This very text was sent already in this call; it was not sent again.")
+        problem = await asyncio.to_thread(text_caller, call_pk, text)
+        if problem:
+            return Outcome(f"The text did not go out: {problem} Tell them so.", failed=True)
+        sent.add(text)
+        return Outcome("The text is on its way to the number they are calling with.")
+
+    return Tool(
+        name=SEND_SMS,
+        description="Text the person on the phone, at the number of this call: an address, a "
+        "link, a summary. Only when they want it.",
+        input_schema={
+            "type": "object",
+            "properties": {
+                "text": {"type": "string", "description": "What to send, at most 600 characters."}
+            },
+            "required": ["text"],
+        },
+        use=use,
+    )
 
 
 def _opt_out(call_pk: int, refuse_contact: Callable[..., bool]) -> Tool:

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
+from accounts.errors import ApiError
 from accounts.models import Suppression
 from accounts.phone_numbers import is_e164
 from accounts.suppression import suppress
@@ -31,6 +32,8 @@ from calls.dialling import carrier_account_of
 from calls.models import Call, CallEvent, Turn
 from carriers import twilio
 from carriers.errors import CarrierError
+from sms.models import Message
+from sms.services import text_from_call
 
 logger = logging.getLogger(__name__)
 
@@ -236,7 +239,7 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
         voicemail_action=action,
         voicemail_message=variables.substitute(message, values),
         turns=tuple(_spoken(turn) for turn in call.turns.all()),
-        tools=tools_of(call, number, memory, holds, values, refuse_contact),
+        tools=tools_of(call, number, memory, holds, values, refuse_contact, text_caller),
         extras={
             "elapsed_ms": _since_audio_began(call),
             "amd_enabled": outbound and agent.amd_enabled,
@@ -402,6 +405,28 @@ def refuse_contact(
         if is_new:
             services.record(call, "refused contact", turn=turn_sequence, phrase=phrase, scope=scope)
     return is_new
+
+
+@_own_connection
+def text_caller(call_pk: int, body: str) -> str:
+    """Text the person of a call that is on (spec 6.7.2); return why it cannot be, "" if it will be
+    sent.
+    """
+    call = Call.objects.select_related("agent__account", "number").get(pk=call_pk)
+    if call.agent is None or call.number is None:
+        return "There is no number to text from."
+    try:
+        message = text_from_call(
+            agent=call.agent,
+            number=call.number,
+            to_number=call.their_number,
+            body=body,
+            call_id=call.call_id,
+            origin=Message.Origin.IN_CALL,
+        )
+    except ApiError as refusal:
+        return refusal.message
+    return "" if message else "Texts during calls are switched off."
 
 
 @_own_connection

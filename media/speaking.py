@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from agents.tools.base import Outcome, Tool, ToolResult
+from agents.tools.base import Outcome, Tool, ToolCall, ToolResult
 from calls.live import LiveCall, SpokenTurn
 from media.clauses import Clause, ClauseSplitter, Tag
 from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
@@ -39,6 +39,7 @@ MOST_VOICE_FAILURES = 2
 MOST_TRIES = 2
 MOST_ROUNDS = 3  # of tools in one reply
 TOOLS_GRACE_MS = 2_000
+TAG = -1  # the generation of what a tag asks for: no reply waits for it
 
 
 class Speaking:
@@ -60,6 +61,7 @@ class Speaking:
         self._history = history
         self._do = do
         self._generation = 0
+        self._tags = 0
         self._clause_id = 0
 
     @property
@@ -225,6 +227,11 @@ class Speaking:
                 self._do(Note("voicemail_detected", {"method": "llm_transcript"}))
             elif piece.name == "WAIT":
                 reply.patience = 1000 * int(self._call.extras.get("wait_tag_s", 30))
+            elif piece.name == "SEND_SMS" and piece.argument:
+                # The tag of older prompts; what becomes of it the model learns as of any tool.
+                self._tags += 1
+                text = ToolCall(f"tag_{self._tags}", "send_sms", {"text": piece.argument})
+                self._do(UseTools(TAG, (text,), ""))
             else:
                 self._do(Note("tag_ignored", {"tag": piece.name}))
 

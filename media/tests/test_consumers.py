@@ -20,6 +20,7 @@ from media import consumers
 from media.journal import in_thread
 from media.tests.line import PATIENCE_S, Line
 from media.tests.providers_side import Providers
+from sms.models import Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOUD = 0x10
@@ -417,3 +418,21 @@ async def test_a_booking_is_read_back_confirmed_written_once_and_on_the_calls_re
         }
     ]
     assert {"held", "tool", "booking"} <= set(await event_kinds(call))
+
+
+async def test_a_text_is_sent_in_mid_call_where_the_agent_may(providers):
+    call, token, line = await make(agent__incall_sms_enabled=True)
+    wish = {"send_sms": {"text": "12 High Street"}}
+    providers.replies = [wish, wish, "I have texted it to you."]
+
+    await line.open(token)
+    await line.until(lambda line: len(line.events("mark")) == 1)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("Text me your address, please.")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await line.close()
+
+    [text] = await sync_to_async(lambda: list(Message.objects.select_related("thread")))()
+    assert (text.body, text.call_id, text.origin) == ("12 High Street", call.call_id, "in_call")
+    assert text.thread.their_number == call.from_number
+    assert "already" in providers.prompts[-1]["messages"][-1]["content"][0]["content"]

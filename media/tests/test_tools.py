@@ -199,3 +199,26 @@ def test_two_tools_at_once_are_one_message_each_way():
     messages = history.messages()
 
     assert [(m["role"], len(m["content"])) for m in messages[1:]] == [("assistant", 2), ("user", 2)]
+
+
+def test_the_tag_of_older_prompts_sends_a_text_and_is_not_spoken():
+    play = Play(inbound=True, tools=(tool(),))
+    play.open()
+    play.send(1_000)
+    play.at(2_600)
+    play.caller_says("Text me the address.")
+    play.model_says("It is on its way. [SEND_SMS: 12 High Street, London] Anything else?")
+    play.send(800, 800)
+    [use] = play.all(UseTools)
+    sent = Outcome("The text is on its way.")
+    play.feed(ToolsDone(play.t, use.generation, (ToolResult(use.calls[0], sent),)))
+    play.at(7_000)
+    play.caller_says("No, thank you.")
+
+    assert play.spoken[1:] == ["It is on its way.", "Anything else?"]
+    assert (use.calls[0].name, use.calls[0].arguments) == (
+        "send_sms",
+        {"text": "12 High Street, London"},
+    )
+    assert len(play.all(AskModel)) == 2
+    assert "The text is on its way." in str(play.all(AskModel)[-1].messages)
