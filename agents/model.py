@@ -5,6 +5,7 @@ One request, one answer, synchronous; live speech has a streaming door of its ow
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
 
 import anthropic
@@ -78,18 +79,12 @@ def write(
     if (thinking := thinking_for(model)) is not None:
         options["thinking"] = thinking
     try:
-        with Anthropic(
-            api_key=settings.ANTHROPIC_API_KEY,
-            base_url=settings.ANTHROPIC_API_URL,
-            timeout=TIMEOUT,
-            max_retries=1,
-        ) as client:
-            answer = client.messages.create(
-                model=model,
-                max_tokens=max_tokens,
-                messages=cast(list[MessageParam], list(messages)),
-                **options,
-            )
+        answer = _client(settings.ANTHROPIC_API_KEY, settings.ANTHROPIC_API_URL).messages.create(
+            model=model,
+            max_tokens=max_tokens,
+            messages=cast(list[MessageParam], list(messages)),
+            **options,
+        )
     except anthropic.APIStatusError as error:
         raise ModelFailed(error.type or f"status {error.status_code}") from error
     except anthropic.APITimeoutError as error:
@@ -107,3 +102,9 @@ def write(
         ),
         content=[block.model_dump(exclude_none=True) for block in answer.content],
     )
+
+
+@cache
+def _client(api_key: str, base_url: str) -> Anthropic:
+    """One for each process: a new one costs 20 ms of reading certificates. Threads may share it."""
+    return Anthropic(api_key=api_key, base_url=base_url, timeout=TIMEOUT, max_retries=1)
