@@ -173,6 +173,7 @@ class AskModel:
     generation: int
     messages: tuple[dict[str, Any], ...]
     may_use_tools: bool = True
+    second: bool = False  # the first model failed: ask the operator's second one, if there is one
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ class Session:
                 self.done.set()
 
     def _hear(self, audio: Audio) -> None:
-        self._transcriber.feed(audio.mulaw)
+        self._transcriber.feed(audio.mulaw, voice=self._activity.loud)
         if self._recorder is not None:
             self._recorder.caller(self._begins_ms + audio.at_ms, audio.mulaw)
             self._recorder.settle(self.now())
@@ -376,7 +376,7 @@ class Session:
         wanted: list[ToolCall] = []
         try:
             async for piece in write_reply(
-                model=call.model,
+                model=(ask.second and settings.LLM_FALLBACK_MODEL) or call.model,
                 system_stable=call.system_stable,
                 system_call=call.system_call,
                 messages=ask.messages,

@@ -152,7 +152,8 @@ class Speaking:
             reply.tries += 1
             reply.splitter = ClauseSplitter()
             messages = self._history.messages(reply.full_text)
-            self._do(AskModel(reply.generation, messages, reply.rounds < MOST_ROUNDS))
+            may_use_tools = reply.rounds < MOST_ROUNDS
+            self._do(AskModel(reply.generation, messages, may_use_tools, second=True))
         else:
             self._say_fallback(event.t, reply)
 

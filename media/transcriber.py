@@ -23,7 +23,8 @@ KEEP_ALIVE_S = 4.0  # it closes after 10 s without audio
 CONNECT_TIMEOUT_S = 4.0
 CLOSE_TIMEOUT_S = 1.0
 MOST_WAITING = 500  # frames: 10 s of audio survive a reconnect
-UNHEARD = 150  # frames: the last 3 s are said again to a new socket
+UNHEARD = 250  # frames: the last 5 s are said again to a new socket
+DEAF = 200  # frames: 4 s of voice without a word of an answer
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0)
 _LOST = (OSError, TimeoutError, ApiError, websockets.exceptions.WebSocketException, ValueError)
 
@@ -65,10 +66,20 @@ class Transcriber:
         self._confidence = 1.0
         self._sent = 0  # frames
         self._tries = 0  # lost connections in a row
+        self._unanswered = 0  # frames of voice since the service last said anything
+        self._patience: asyncio.Timeout | None = None
 
-    def feed(self, mulaw: bytes) -> None:
+    def feed(self, mulaw: bytes, *, voice: bool = False) -> None:
+        """Take 20 ms of audio. A socket that says nothing to ``DEAF`` frames of voice is given up:
+        it can stay open and hear nothing.
+        """
         self._waiting.append(mulaw)
         self._news.set()
+        if voice:
+            self._unanswered += 1
+            if self._unanswered >= DEAF and self._patience is not None:
+                self._patience.reschedule(asyncio.get_running_loop().time())
+                self._patience = None
 
     async def run(self) -> None:
         """Keep a connection until cancelled."""
@@ -77,10 +88,12 @@ class Transcriber:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S) as patience:
                     async with self._connect() as socket:
                         patience.reschedule(None)
+                        self._patience, self._unanswered = patience, 0
                         await self._listen(socket)
                 error = "closed"
             except _LOST as lost:
-                error = _name(lost)
+                error = "silent" if self._unanswered >= DEAF else _name(lost)
+            self._patience, self._unanswered = None, 0
             self._tries += 1
             PROVIDER_ERRORS.labels("transcriber", error).inc()
             self._on_trouble(error, self._tries)
@@ -110,7 +123,7 @@ class Transcriber:
         }
         try:
             async for message in socket:
-                self._tries = 0
+                self._tries = self._unanswered = 0
                 self._take(message)
         finally:
             for task in helpers:

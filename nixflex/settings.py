@@ -70,6 +70,8 @@ ANTHROPIC_API_URL = env.str("ANTHROPIC_API_URL", default="") or (
 DEEPGRAM_API_KEY = env.str("DEEPGRAM_API_KEY", default="") or ("sandbox" if SANDBOX else "")
 ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="") or ("sandbox" if SANDBOX else "")
 LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
+# Asked in a call when the agent's model fails before it has said anything; empty: that one again.
+LLM_FALLBACK_MODEL = env.str("LLM_FALLBACK_MODEL", default="claude-sonnet-5-5")
 # Bookings; another server for whoever hosts Cal.com themselves.
 CALCOM_API_URL = env.str("CALCOM_API_URL", default="") or "https://api.cal.com"
 # Webhooks and tools may reach private addresses only where the operator says so.

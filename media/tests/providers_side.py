@@ -26,6 +26,7 @@ class Providers:
         self.listeners: list[web.WebSocketResponse] = []
         self.ended: list[dict[str, str]] = []
         self.refuse_speak_socket = False
+        self.refuse_listening = 0  # so many upgrades get 429
         self.listening = asyncio.Event()
         app = web.Application()
         app.add_routes(
@@ -63,7 +64,10 @@ class Providers:
                 }
             )
 
-    async def _listen(self, request: web.Request) -> web.WebSocketResponse:
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        if self.refuse_listening:
+            self.refuse_listening -= 1
+            return web.Response(status=429)
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
         self.listen_query = dict(request.query)

@@ -170,6 +170,9 @@ async def test_an_overloaded_model_is_asked_twice_and_then_the_fallback_line_is_
     await line.closes()
 
     assert providers.said[1:] == ["Please say that again."]
+    assert [prompt["model"] for prompt in providers.prompts] == [
+        "claude-haiku-5-5", "claude-sonnet-5-5",
+    ]  # fmt: skip
     assert (await event_kinds(call)).count("model_failed") == 2
 
 
@@ -436,3 +439,36 @@ async def test_a_text_is_sent_in_mid_call_where_the_agent_may(providers):
     assert (text.body, text.call_id, text.origin) == ("12 High Street", call.call_id, "in_call")
     assert text.thread.their_number == call.from_number
     assert "already" in providers.prompts[-1]["messages"][-1]["content"][0]["content"]
+
+
+async def test_a_transcriber_that_hears_nothing_is_replaced_and_hears_it_again(providers):
+    call, token, line = await make()
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.until(lambda line: bool(line.events("mark")))
+    providers.listening.clear()
+
+    await line.speak(4_200, LOUD)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    lost = await sync_to_async(lambda: call.events.get(kind="transcriber_lost").data)()
+    assert (lost["error"], lost["tries"]) == ("silent", 1)
+    assert len(providers.listeners) == 2
+    assert providers.heard > 4_200 * 8  # what the first one got was said again
+
+
+async def test_a_refused_transcriber_is_asked_again(providers):
+    call, token, line = await make()
+    providers.refuse_listening = 1
+
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    lost = await sync_to_async(lambda: call.events.get(kind="transcriber_lost").data)()
+    assert (lost["error"], lost["tries"]) == ("refused 429", 1)

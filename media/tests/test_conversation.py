@@ -522,7 +522,8 @@ def test_a_model_that_failed_before_a_word_is_asked_once_more():
     play = answering()
 
     actions = play.at(1_300).feed(ModelFailed(1_300, 1, "overloaded_error"))
-    assert actions[1:] == [CancelModel(), AskModel(2, play.all(AskModel)[0].messages)]
+    asked = play.all(AskModel)[0].messages
+    assert actions[1:] == [CancelModel(), AskModel(2, asked, second=True)]
 
 
 def test_a_model_that_fails_twice_leaves_the_fallback_line():
