@@ -9,6 +9,7 @@ import logging
 import time
 from enum import Enum
 from functools import cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -42,19 +43,31 @@ def announce(name: str, *, live: int, has_room: bool, draining: bool) -> None:
         logger.warning("cannot announce this media process: %s", type(error).__name__)
 
 
+def alive() -> dict[str, dict[str, Any]]:
+    """What each media process that lives says of itself: ``live`` calls, ``room``, ``draining``."""
+    now = time.time()
+    return {name: one for name, one in _said().items() if now - one["at"] <= FRESH_S}
+
+
 def room() -> Room:
     """Whether a call may be connected to a media process now."""
+    said = _said()
+    now = time.time()
+    there = [one for one in said.values() if now - one["at"] <= FRESH_S and not one["draining"]]
+    if any(one["room"] for one in there) or not said:
+        return Room.YES
+    return Room.FULL if there else Room.NONE
+
+
+def _said() -> dict[str, dict[str, Any]]:
     try:
         known = _valkey().hgetall(KEY)
+        said = {str(name): json.loads(text) for name, text in known.items()}
+        now = time.time()
+        gone = [name for name, one in said.items() if now - one["at"] > FORGOTTEN_AFTER_S]
+        if gone:
+            _valkey().hdel(KEY, *gone)
     except redis.RedisError as error:
         logger.warning("cannot ask for media processes: %s", type(error).__name__)
-        return Room.YES
-    now = time.time()
-    said = {name: json.loads(text) for name, text in known.items()}
-    gone = [name for name, one in said.items() if now - one["at"] > FORGOTTEN_AFTER_S]
-    if gone:
-        _valkey().hdel(KEY, *gone)
-    alive = [one for one in said.values() if now - one["at"] <= FRESH_S and not one["draining"]]
-    if any(one["room"] for one in alive) or not said:
-        return Room.YES
-    return Room.FULL if alive else Room.NONE
+        return {}
+    return said

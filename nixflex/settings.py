@@ -77,6 +77,9 @@ CALCOM_API_URL = env.str("CALCOM_API_URL", default="") or "https://api.cal.com"
 # Webhooks and tools may reach private addresses only where the operator says so.
 OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 
+# Whoever scrapes /metrics must say it; empty: there is no such page.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
 # --- limits ---------------------------------------------------------------------------------------
 # How much of a prompt the notes on earlier calls and texts may take.
 HISTORY_TOKENS = env.int("HISTORY_TOKENS", default=800)

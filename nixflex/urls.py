@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 
 from accounts.errors import no_such_endpoint
 from nixflex import health
+from nixflex.metrics import metrics
 
 # The API's description is for whoever can reach the server: it holds no data.
 OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
@@ -14,6 +15,7 @@ OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
