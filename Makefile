@@ -1,6 +1,6 @@
 # Nothing before these commands: each finds a Python, makes .venv and .env, and goes on.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types shell migrate clean-data
+.PHONY: help demo run test lint types bench-voice shell migrate clean-data
 PY := .venv/bin/python
 # No name of a setting: make would hand its own value of it to what it runs.
 SETUP := @deploy/bootstrap.sh sandbox
@@ -31,6 +31,10 @@ lint: ## check style, format and the direction of imports
 types: ## check types
 	$(DEV_SETUP)
 	@$(PY) -m mypy .
+
+bench-voice: ## measure the live engine beside Pipecat (ARGS=--quick): docs/performance.md
+	$(DEV)
+	@$(PY) -m benchmarks.voice $(ARGS)
 
 shell: ## a Python shell with the models loaded
 	$(SETUP)

@@ -38,6 +38,10 @@ class Round:
     def json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Round":
+        return cls(**values | {"measures": Measures(**values["measures"])})
+
 
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
