@@ -33,7 +33,7 @@ types: ## check types
 	@$(PY) -m mypy .
 
 bench-voice: ## measure the live engine beside Pipecat (ARGS=--quick): docs/performance.md
-	$(DEV)
+	$(DEV_SETUP)
 	@$(PY) -m benchmarks.voice $(ARGS)
 
 shell: ## a Python shell with the models loaded
