@@ -20,6 +20,9 @@ AGENT = {
     "language": "en",
 }
 PURPOSE = "Remind the caller about their appointment tomorrow at 2 pm."
+# What the person says in the first call, and all that the agent is told for the second.
+TELLS = "My name is Laura Bennett."
+SECOND_PURPOSE = "Remind the caller about their appointment."
 KEY_NAME = "Demo"
 
 

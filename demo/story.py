@@ -2,17 +2,21 @@
 
 import os
 import shlex
+import time
 from typing import Any
 
 import httpx
 from django.conf import settings
 
 from accounts.operators import operator_login
+from agents.models import Note
 from calls.models import Call
 from demo import seed
 from demo.call import Follower, SandboxView
 from demo.console import Console
 from sandbox.carrier.state import ACCOUNT_SID, AUTH_TOKEN
+
+NOTED_WITHIN_S = 30.0
 
 
 class DemoFailed(Exception):
@@ -69,9 +73,18 @@ def play(console: Console, api: Api) -> Call:
     agent_id = prepare(api)
     sandbox = SandboxView(settings.SANDBOX_URL)
     say, mute = os.environ.get("SAY", "").strip(), os.environ.get("MUTE", "") not in {"", "0"}
-    person = sandbox.instruct(seed.SOMEBODY, say=[say] if say else [], muted=mute)
+    person = sandbox.instruct(seed.SOMEBODY, say=[say or seed.TELLS], muted=mute)
     console.line()
     console.line(f"Mia calls {person} (a simulated person) and is told only: “{seed.PURPOSE}”")
+    call = _call(console, api, sandbox, agent_id, person, seed.PURPOSE)
+    if not mute:
+        _call_again(console, api, sandbox, agent_id, person, call)
+    return call
+
+
+def _call(
+    console: Console, api: Api, sandbox: SandboxView, agent_id: str, person: str, purpose: str
+) -> Call:
     console.call_begins()
     placed = api.post(
         "/calls/outbound",
@@ -79,13 +92,47 @@ def play(console: Console, api: Api) -> Call:
             "agent_id": agent_id,
             "to_number": seed.SOMEBODY,
             "from_number": seed.OUR_NUMBER,
-            "prompt": seed.PURPOSE,
+            "prompt": purpose,
         },
     )
     follower = Follower(console, sandbox, agent="Mia", person=person)
     call = follower.follow(placed["call_id"])
     summarise(console, call, follower)
     return call
+
+
+def _call_again(
+    console: Console,
+    api: Api,
+    sandbox: SandboxView,
+    agent_id: str,
+    person: str,
+    first: Call,
+) -> None:
+    """Call the same person with one line of prompt, and show what the agent knew by itself."""
+    if not _was_noted(first):
+        console.line("  The first call has not been analysed yet; no second one is placed.")
+        return
+    sandbox.instruct(seed.SOMEBODY, say=["Yes, that suits me."])
+    console.line()
+    console.line(f"Mia calls again, and is told only: “{seed.SECOND_PURPOSE}”")
+    call = _call(console, api, sandbox, agent_id, person, seed.SECOND_PURPOSE)
+    prompt = str(api.get(f"/calls/{call.call_id}")["system_prompt_used"])
+    known = prompt[prompt.find("## CALLER HISTORY") :].splitlines()
+    console.line("  what the agent knew by itself, from the first call:")
+    for line in known:
+        if line.startswith(("- 20", "Name: ", "Preference: ", "Still open: ", "Location: ")):
+            console.line(f"    {line}")
+
+
+def _was_noted(call: Call) -> bool:
+    """Wait until the first call's analysis is on record; False if that takes too long."""
+    deadline = time.monotonic() + NOTED_WITHIN_S
+    while time.monotonic() < deadline:
+        if Note.objects.filter(source=call.call_id).exists():
+            return True
+        time.sleep(0.25)
+    return False
 
 
 def summarise(console: Console, call: Call, follower: Follower) -> None:
