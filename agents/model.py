@@ -6,16 +6,17 @@ One request, one answer, synchronous; live speech has a streaming door of its ow
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import anthropic
-import httpx2
-from anthropic import Anthropic, Timeout
-from anthropic.types import MessageParam
 from django.conf import settings
 
+if TYPE_CHECKING:
+    from anthropic import Anthropic
+    from anthropic.types import MessageParam
+
 # Nobody waits on the line: a slow answer is still an answer.
-TIMEOUT = Timeout(45.0, connect=5.0)
+TIMEOUT_S = 45.0
+CONNECT_TIMEOUT_S = 5.0
 MAX_TOKENS = 600
 
 
@@ -66,6 +67,10 @@ def write(
     it closed) the answer's text is JSON that fits it. Raises ``ModelFailed``, also for an
     answer that breaks off at ``max_tokens``; a request that failed in passing was tried twice.
     """
+    # Loading the SDK takes over a second: only a process that asks a model pays for it.
+    import anthropic
+    import httpx2
+
     system: list[dict[str, Any]] = [
         {"type": "text", "text": system_stable, "cache_control": {"type": "ephemeral"}}
     ]
@@ -82,7 +87,7 @@ def write(
         answer = _client(settings.ANTHROPIC_API_KEY, settings.ANTHROPIC_API_URL).messages.create(
             model=model,
             max_tokens=max_tokens,
-            messages=cast(list[MessageParam], list(messages)),
+            messages=cast("list[MessageParam]", list(messages)),
             **options,
         )
     except anthropic.APIStatusError as error:
@@ -105,6 +110,9 @@ def write(
 
 
 @cache
-def _client(api_key: str, base_url: str) -> Anthropic:
+def _client(api_key: str, base_url: str) -> "Anthropic":
     """One for each process: a new one costs 20 ms of reading certificates. Threads may share it."""
-    return Anthropic(api_key=api_key, base_url=base_url, timeout=TIMEOUT, max_retries=1)
+    from anthropic import Anthropic, Timeout
+
+    timeout = Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    return Anthropic(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=1)
