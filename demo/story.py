@@ -73,7 +73,7 @@ def play(console: Console, api: Api) -> Call:
     agent_id = prepare(api)
     sandbox = SandboxView(settings.SANDBOX_URL)
     say, mute = os.environ.get("SAY", "").strip(), os.environ.get("MUTE", "") not in {"", "0"}
-    person = sandbox.instruct(seed.SOMEBODY, say=[say or seed.TELLS], muted=mute)
+    person = sandbox.instruct(seed.SOMEBODY, say=[say or seed.TELLS], muted=mute, rings_s=1)
     console.line()
     console.line(f"Mia calls {person} (a simulated person) and is told only: “{seed.PURPOSE}”")
     call = _call(console, api, sandbox, agent_id, person, seed.PURPOSE)
@@ -113,7 +113,7 @@ def _call_again(
     if not _was_noted(first):
         console.line("  The first call has not been analysed yet; no second one is placed.")
         return
-    sandbox.instruct(seed.SOMEBODY, say=["Yes, that suits me."])
+    sandbox.instruct(seed.SOMEBODY, say=["Yes, that suits me."], rings_s=1)
     console.line()
     console.line(f"Mia calls again, and is told only: “{seed.SECOND_PURPOSE}”")
     call = _call(console, api, sandbox, agent_id, person, seed.SECOND_PURPOSE)

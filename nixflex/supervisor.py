@@ -58,6 +58,8 @@ class Process:
     environment: dict[str, str] = field(default_factory=dict)
     port: int | None = None
     port_variable: str = "PORT"
+    # Nobody needs it before every port answers: the others start sooner without it.
+    comes_last: bool = False
 
 
 def processes() -> list[Process]:
@@ -111,6 +113,7 @@ def processes() -> list[Process]:
                 *(*celery, "beat", "--loglevel=WARNING", "--pidfile="),
                 f"--schedule={settings.DATA_DIR / 'beat-schedule'}",
             ),
+            comes_last=True,
         ),
     ]
     return needed
@@ -154,12 +157,24 @@ class Supervisor:
         self._parent = os.getppid()
 
     def start(self) -> None:
-        """Start every process; raises StartError if a port is taken."""
+        """Start the processes, those that come last not before a ``wait`` has seen the ports.
+
+        Raises StartError if a port is taken.
+        """
         for keeper in self._keepers:
             if keeper.process.port is not None:
                 _require_free(keeper.process)
         # A heartbeat of an earlier run must not make this one look ready.
         cache.delete(HEARTBEAT_KEY)
+        for keeper in self._keepers:
+            if not keeper.process.comes_last:
+                keeper.start()
+
+    def wait_listening(
+        self, timeout: float = READY_TIMEOUT_SECONDS, *, stopping: threading.Event | None = None
+    ) -> None:
+        """Return when every port answers: calls can be placed. Raises as ``wait_ready`` does."""
+        self._wait(self._silent, timeout, stopping)
         for keeper in self._keepers:
             keeper.start()
 
@@ -170,10 +185,16 @@ class Supervisor:
 
         Raises StartError, with the last lines of the process concerned, if that does not happen.
         """
+        self.wait_listening(timeout, stopping=stopping)
+        self._wait(self._missing, timeout, stopping)
+
+    def _wait(
+        self, what_misses: Callable[[], str], timeout: float, stopping: threading.Event | None
+    ) -> None:
         deadline = time.monotonic() + timeout
         stopping = stopping or threading.Event()
         while not stopping.is_set():
-            missing = self._missing()
+            missing = what_misses()
             if not missing:
                 return
             for keeper in self._keepers:
@@ -202,11 +223,16 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.kill()
 
-    def _missing(self) -> str:
+    def _silent(self) -> str:
         for keeper in self._keepers:
             port = keeper.process.port
             if port is not None and not _listens(port):
                 return f"{keeper.process.name} does not listen on port {port} yet"
+        return ""
+
+    def _missing(self) -> str:
+        if silent := self._silent():
+            return silent
         for keeper in self._keepers:
             if keeper.process.name == "web" and keeper.process.port is not None:
                 return _not_ready(keeper.process.port)
@@ -233,7 +259,8 @@ class _Keeper:
         self._thread = threading.Thread(target=self._run, name=process.name, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        if self._thread.ident is None:
+            self._thread.start()
 
     def ask_to_stop(self) -> None:
         with self._lock:
@@ -242,6 +269,8 @@ class _Keeper:
                 self._child.terminate()
 
     def join(self, seconds: float) -> None:
+        if self._thread.ident is None:
+            return
         self._thread.join(seconds)
         if self._thread.is_alive():
             self._on_line("nixflex", f"{self.process.name} did not stop in time and is killed")

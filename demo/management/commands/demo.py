@@ -47,9 +47,9 @@ class Command(BaseCommand):
                 call_command("migrate", interactive=False, verbosity=0)
                 operator_login()
                 key = seed.api_key()
-            with console.step("web, media, worker, beat, sandbox with its speech models"):
+            with console.step("web, media, worker, and the sandbox with its speech models"):
                 supervisor.start()
-                supervisor.wait_ready()
+                supervisor.wait_listening()
             call = story.play(console, story.Api(key))
             if call.status != call.Status.COMPLETED:
                 raise CommandError(f"the call ended as {call.status}: {call.error_message}")
