@@ -236,10 +236,10 @@ class _Filler:
             date = values.iso_day(day or "", self._today)
             time = values.iso_time(clock) if clock else None
             return f"{date}T{time}:00Z" if date and time else None
+        if form not in {None, "email"}:
+            return None
         if form == "email" or re.search(r"\be-?mail\b", key):
             return values.email(said)
-        if form:
-            return None
         if re.search(r"\bsummary|\bsummari[sz]e|\boverview|\brecap", key):
             return self._transcript.summary()
         if re.search(r"\b(?:phone|telephone|mobile|callback number|contact number)\b", key):
