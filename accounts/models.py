@@ -23,6 +23,11 @@ class Account(models.Model):
     name = models.CharField(max_length=100)
     is_active = models.BooleanField(default=True)
     max_concurrent_calls = models.PositiveIntegerField(default=10)
+    enforce_calling_hours = models.BooleanField(
+        default=False,
+        help_text="Keep every call and text, asked for in whatever way, inside the lawful hours of "
+        "each person's place.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     # Never changes: the suppression ledger finds people by a hash that is keyed with it.
     number_key = EncryptedTextField(default=new_number_key, editable=False)

@@ -12,6 +12,7 @@ from django.db.models import Avg
 from django.utils import timezone
 
 from accounts.errors import ApiError, not_found_error
+from accounts.hours.enforcement import refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
@@ -54,6 +55,9 @@ def request_call(
             "agent_missing_twilio_credentials",
             f"{number.phone_number} has no Twilio credentials. Import it again with them.",
         )
+    if account.enforce_calling_hours:
+        refuse_if_suppressed(account, to_number)  # what no later hour changes comes first
+        about["dial_before"] = refuse_outside_hours(account, to_number, agent.timezone)
     return place_call(account, agent=agent, number=number, to_number=to_number, **about)
 
 

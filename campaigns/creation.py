@@ -74,7 +74,7 @@ def warnings_of(campaign: Campaign, intake: Intake, start: Start, now: datetime)
         intake.suppressed,
         f"{intake.suppressed} recipient(s) asked not to be called and are skipped.",
     )
-    if not campaign.windows and not campaign.follow_law and start.kind != "draft":
+    if not campaign.windows and not campaign.keeps_law and start.kind != "draft":
         at = start.at or now
         outside = outside_now(campaign, at)
         warn(

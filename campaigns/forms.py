@@ -18,11 +18,11 @@ from unfold.widgets import (
 )
 
 from accounts.errors import ApiError
+from accounts.hours.windows import DAYS
+from accounts.hours.zones import is_timezone
 from agents.models import Agent, PhoneNumber
 from campaigns.inputs import retries_of, windows_of
 from campaigns.rows import CsvFile
-from campaigns.windows import DAYS
-from campaigns.zones import is_timezone
 
 MAPPED = ("phone", "name", "timezone", "prompt_override")
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

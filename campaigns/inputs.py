@@ -12,10 +12,10 @@ from rest_framework import serializers
 
 from accounts.errors import ApiError, invalid_field, missing_field
 from accounts.fields import E164, Flag, Object, OneOf, Real, Text, Whole
+from accounts.hours.windows import DAY_MINUTES, DAYS, Window
+from accounts.hours.zones import is_timezone
 from agents.models import Agent
 from campaigns.models import Recipient
-from campaigns.windows import DAY_MINUTES, DAYS, Window
-from campaigns.zones import is_timezone
 
 MOST_RECIPIENTS = 10_000
 RETRIED = ("no-answer", "busy", "voicemail", "failed")

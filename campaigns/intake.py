@@ -16,11 +16,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.errors import ApiError
+from accounts.hours.zones import Place, is_timezone, place_of
 from accounts.phone_numbers import parse_e164
 from accounts.suppression import suppressed_among
 from campaigns.models import Campaign, Recipient, ZoneGroup
 from campaigns.rows import Row
-from campaigns.zones import Place, is_timezone, place_of
 
 AT_ONCE = 5_000
 # So many rows that cannot be used are shown; the rest is counted.

@@ -6,12 +6,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.hours.laws import layers_of
+from accounts.hours.windows import Hours, layers_from_json
 from accounts.ids import new_id
 from accounts.models import Account, CarrierAccount
 from agents.models import Agent, PhoneNumber
 from calls.models import Call
-from campaigns.laws import layers_of
-from campaigns.windows import Hours, layers_from_json
 
 
 def new_campaign_id() -> str:
@@ -126,13 +126,18 @@ class Campaign(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def keeps_law(self) -> bool:
+        """Whether people are called at lawful hours only, by its own wish or its account's."""
+        return self.follow_law or self.account.enforce_calling_hours
+
 
 class ZoneGroup(models.Model):
     """The people of a campaign who may be called at the same times: same zones, same law."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="zone_groups")
     zones = models.JSONField(help_text="all time zones in which these people may be")
-    law = models.CharField(max_length=16, help_text="a profile of campaigns.laws")
+    law = models.CharField(max_length=16, help_text="a profile of accounts.hours.laws")
     key = models.CharField(max_length=64, editable=False, help_text="a digest of zones and law")
 
     class Meta:
@@ -152,7 +157,7 @@ class ZoneGroup(models.Model):
 
 def hours_for(campaign: Campaign, zones: list[str], law: str) -> Hours:
     layers = layers_from_json(campaign.windows)
-    if campaign.follow_law:
+    if campaign.keeps_law:
         layers += layers_of(law)
     return Hours(layers, tuple(zones))
 

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from campaigns.laws import LAWS, STRICTEST, layers_of
+from accounts.hours.laws import LAWS, STRICTEST, layers_of
+from accounts.hours.windows import Hours
 from campaigns.models import Campaign, Recipient, ZoneGroup
 from campaigns.progress import average_call_s
-from campaigns.windows import Hours
 
 # A forecast looks no further.
 HORIZON = timedelta(days=60)

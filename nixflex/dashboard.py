@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import ApiKey
+from accounts.models import Account, ApiKey
 from agents.models import Agent, PhoneNumber
 from calls.models import Call
 from nixflex import health
@@ -111,6 +111,7 @@ def front_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "figures": _figures(recent),
         "outcomes": _outcomes(recent),
         "attention": [*_processes(), *_setup(), *_failures(recent)],
+        "hours": Account.objects.filter(is_active=True).order_by("pk")[:MOST_ROWS],
         "latest": Call.objects.select_related("agent")[:MOST_ROWS],
         "steps": _first_steps(),
     }

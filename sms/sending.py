@@ -15,6 +15,7 @@ from django.db.models import CharField, Exists, F, OuterRef, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
+from accounts.hours.enforcement import held_until
 from accounts.models import Suppression
 from accounts.suppression import TEXT, is_suppressed, suppress
 from carriers import twilio
@@ -81,7 +82,15 @@ def claim_next() -> MessagePart | None:
         message, part = locked(found.pk)
         if part.status != MessagePart.Status.WAITING:
             continue
-        thread = Thread.objects.select_for_update(no_key=True).get(pk=part.thread_id)
+        thread = (
+            Thread.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("account")
+            .get(pk=part.thread_id)
+        )
+        if until := _held_until(message, thread, now):
+            part.send_after = until
+            part.save(update_fields=["send_after"])
+            continue
         if why := _forbidden(message, thread):
             code, words = why
             note_status(part.pk, MessagePart.Status.FAILED, error_code=code, error_message=words)
@@ -98,6 +107,15 @@ def claim_next() -> MessagePart | None:
         _keep_pace(thread, part.segments, now)
         return part
     return None
+
+
+def _held_until(message: Message, thread: Thread, now: datetime) -> datetime | None:
+    """Return until when a single text that came too late for its person's hours waits, else None.
+    (A campaign asks for hours as it hands its texts on.)"""
+    if message.origin != Message.Origin.API:
+        return None
+    zone = message.agent.timezone if message.agent else settings.TIME_ZONE
+    return held_until(thread.account, message.to_number, zone, now)
 
 
 def _forbidden(message: Message, thread: Thread) -> tuple[int | None, str] | None:

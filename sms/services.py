@@ -1,16 +1,22 @@
 """What can be done with texts and threads: send, take over, hand back, read."""
 
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import ApiError, missing_field, not_found_error
+from accounts.hours.enforcement import refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import TEXT, refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
 from sms import nudges, segments
 from sms.models import Message, MessagePart, Thread
+
+# Whoever wrote within this time is answered at any hour.
+CONVERSATION = timedelta(hours=24)
 
 
 def request_text(
@@ -26,11 +32,13 @@ def request_text(
 
     ``about`` is what ``send_text`` takes. What cannot be sent is an ApiError and leaves no row:
     ``agent_not_found``, ``from_number_not_owned``, ``missing_field``, ``message_too_long``, 403
-    ``recipient_unsubscribed``.
+    ``recipient_unsubscribed`` and, where the account keeps to calling hours,
+    ``outside_calling_hours``.
     """
     agent = find_active_agent(account, agent_id)
     number = number_to_text_from(account, agent, from_number)
     refuse_if_suppressed(account, to_number, TEXT)
+    refuse_outside_hours(account, to_number, agent.timezone)
     return send_text(
         account,
         agent=agent,
@@ -205,19 +213,24 @@ def text_from_call(
 def write_as_operator(thread: Thread, body: str, by: str) -> Message:
     """Send what an operator wrote, in the thread's name. It opens the reply window again.
 
-    Raises ApiError: 403 ``recipient_unsubscribed``, ``number_not_found``, and what ``send_text``
-    raises.
+    Raises ApiError: 403 ``recipient_unsubscribed``, ``number_not_found``, what ``send_text``
+    raises and, to whoever has not written for a day, what ``refuse_outside_hours`` raises.
     """
     number = thread.number
     if number is None:
         raise not_found_error(
             "number_not_found", "The number of this thread is not imported any more."
         )
+    agent = thread.agent or number.agent
     refuse_if_suppressed(thread.account, thread.their_number, TEXT)
+    lately = timezone.now() - CONVERSATION
+    if not thread.messages.inbound().filter(created_at__gt=lately).exists():
+        zone = agent.timezone if agent else settings.TIME_ZONE
+        refuse_outside_hours(thread.account, thread.their_number, zone)
     with transaction.atomic():
         message = send_text(
             thread.account,
-            agent=thread.agent or number.agent,
+            agent=agent,
             number=number,
             to_number=thread.their_number,
             body=body,

@@ -309,7 +309,10 @@ class Migration(migrations.Migration):
                     "zones",
                     models.JSONField(help_text="all time zones in which these people may be"),
                 ),
-                ("law", models.CharField(help_text="a profile of campaigns.laws", max_length=16)),
+                (
+                    "law",
+                    models.CharField(help_text="a profile of accounts.hours.laws", max_length=16),
+                ),
                 (
                     "key",
                     models.CharField(

@@ -6,11 +6,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import ApiError
+from accounts.hours.laws import layers_of
+from accounts.hours.windows import Hours, layers_from_json
 from accounts.suppression import TEXT, is_suppressed
 from agents.variables import substitute
-from campaigns.laws import layers_of
 from campaigns.texts.services import State, Status, move, start_if_due
-from campaigns.windows import Hours, layers_from_json
 from sms import failures
 from sms.models import Message, MessagePart, TextCampaign, TextRecipient
 from sms.services import send_text
@@ -46,7 +46,10 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
     )
     if campaign is None:
         return 0
-    waiting = MessagePart.objects.unsent().filter(thread__our_number=campaign.from_number)
+    # Those held until their person's hours open take nobody's place.
+    waiting = MessagePart.objects.unsent().filter(
+        thread__our_number=campaign.from_number, send_after__lte=now
+    )
     room, handed = AHEAD - waiting.count(), 0
     pending = campaign.recipients.filter(state=State.PENDING, send_after__lte=now)
     # Those outside their hours are put off, and cost no room.
@@ -96,10 +99,10 @@ def _fail(person: TextRecipient, why: str) -> bool:
 
 
 def hours_of(campaign: TextCampaign, person: TextRecipient) -> Hours:
-    """Return when a person may be texted: within the campaign's own windows and, where it is to
-    follow the law, the law's, in every zone in which they may be."""
+    """Return when a person may be texted: within the campaign's own windows and, where it or its
+    account is to follow the law, the law's, in every zone in which they may be."""
     layers = layers_from_json(campaign.windows)
-    if campaign.follow_law:
+    if campaign.follow_law or campaign.account.enforce_calling_hours:
         layers += layers_of(person.law)
     return Hours(layers, tuple(person.zones))
 

@@ -8,9 +8,9 @@ from rest_framework import serializers
 
 from accounts.errors import ApiError, invalid_field, missing_field
 from accounts.fields import E164, Flag, Items, OneOf, Text, Whole
+from accounts.hours.zones import is_timezone
 from agents.models import Agent
 from campaigns.inputs import MOST_RECIPIENTS, start_of, windows_of
-from campaigns.zones import is_timezone
 from sms.inputs import renamed
 from sms.segments import LONGEST, MOST_PARTS
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import geocoder
 
-from campaigns.laws import _STATE, LAWS, STRICTEST, layers_of, profile_of
-from campaigns.windows import DAY_MINUTES, Hours, Window, layers_from_json
-from campaigns.zones import place_of
+from accounts.hours.laws import _STATE, LAWS, STRICTEST, layers_of, profile_of
+from accounts.hours.windows import DAY_MINUTES, Hours, Window, layers_from_json
+from accounts.hours.zones import place_of
 
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
 WORKING = Window(9 * 60, 17 * 60, frozenset(range(5)))

@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 import phonenumbers
 from phonenumbers import timezone as plan
 
-from campaigns.laws import profile_of
+from accounts.hours.laws import profile_of
 
 
 @dataclass(frozen=True, slots=True)

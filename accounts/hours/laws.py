@@ -11,7 +11,7 @@ area code. People carry their numbers across borders of states: a time zone colu
 from dataclasses import dataclass
 from functools import cache
 
-from campaigns.windows import Layer, Window
+from accounts.hours.windows import Layer, Window
 
 _WEEKDAYS = frozenset(range(5))
 _MON_SAT = frozenset(range(6))
