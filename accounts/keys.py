@@ -21,6 +21,14 @@ def create_key(account: Account, name: str = "") -> tuple[ApiKey, str]:
     return key, secret
 
 
+def rotate_key(key: ApiKey) -> str:
+    """Give a key a new secret and return it, shown only this once; the old one ends now."""
+    secret = _new_secret()
+    key.secret, key.secret_sha256 = secret, sha256(secret)
+    key.save(update_fields=["secret", "secret_sha256"])
+    return secret
+
+
 def revoke_key(key: ApiKey) -> bool:
     """End a key: its next request is a 401. Return whether anything changed."""
     return bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()))

@@ -3,6 +3,8 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -11,11 +13,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import account_of
-from accounts.errors import invalid_field
+from accounts.errors import invalid_field, missing_field
+from accounts.fields import Text
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path
+from agents.models import PhoneNumber
 from agents.numbers import find_number
-from webhooks import outbox
+from webhooks import gohighlevel, outbox
 from webhooks.api import Url, required_url
 from webhooks.models import Endpoint
 
@@ -24,6 +28,17 @@ SLACK_HOST = "hooks.slack.com"
 
 class UrlInput(serializers.Serializer[Any]):
     url = Url()
+
+
+class MakeInput(serializers.Serializer[Any]):
+    post_call_url = Url(required=False)
+    in_call_url = Url(required=False)
+
+
+class GoHighLevelInput(serializers.Serializer[Any]):
+    pit = Text(max_length=200, help_text="A private integration token.")
+    location_id = Text(max_length=64)
+    tags = serializers.ListField(child=Text(max_length=64), required=False, max_length=20)
 
 
 class _SlotView(APIView):
@@ -78,7 +93,7 @@ class _SlotView(APIView):
         }
 
 
-def _documented(name: str) -> Any:
+def _documented(name: str, takes: type[serializers.Serializer[Any]] = UrlInput) -> Any:
     def documented(view: type[_SlotView]) -> type[_SlotView]:
         answers = {200: OpenApiTypes.OBJECT}
         for method in ("get", "put", "delete"):
@@ -86,7 +101,7 @@ def _documented(name: str) -> Any:
                 methods=[method.upper()],
                 operation_id=f"{name}_{method}",
                 tags=["Integrations"],
-                request=UrlInput if method == "put" else None,
+                request=takes if method == "put" else None,
                 responses=answers,
             )(view)
             view = extended
@@ -123,9 +138,88 @@ class ZapierView(_SlotView):
     field = "post_call_url"
 
 
-@_documented("integrations_make")
+@_documented("integrations_make", MakeInput)
 class MakeView(_SlotView):
-    """A Make hook that gets each finished call."""
+    """Make: a hook that gets each finished call, and a scenario that the agent may ask in mid-call.
+
+    Either is enough. A PUT without one of them leaves that one as it is.
+    """
 
     kind = Endpoint.Kind.MAKE
     field = "post_call_url"
+
+    def get(self, request: Request, number: str) -> Response:
+        return Response(self._both(self._own(request, number)))
+
+    def put(self, request: Request, number: str) -> Response:
+        own = self._own(request, number)
+        sent = body(request)
+        url = None
+        if sent.get("in_call_url"):
+            url = required_url(sent, "in_call_url", field="in_call_url")
+        with transaction.atomic():
+            if url is not None:
+                own.make_in_call_url = url
+                own.save(update_fields=["make_in_call_url"])
+            if url is None or sent.get("post_call_url") or sent.get("url"):
+                super().put(request, number)
+        return Response({"ok": True, **self._both(own)})
+
+    def delete(self, request: Request, number: str) -> Response:
+        own = self._own(request, number)
+        own.make_in_call_url = ""
+        own.save(update_fields=["make_in_call_url"])
+        return super().delete(request, number)
+
+    def _own(self, request: Request, number: str) -> PhoneNumber:
+        return find_number(account_of(request), number_in_path(number))
+
+    def _both(self, own: PhoneNumber) -> dict[str, Any]:
+        endpoint = outbox.slot_of(own.account, own.phone_number, kind=self.kind, slot=self.slot)
+        asked = own.make_in_call_url or None
+        shown = self._shown(own.phone_number, endpoint)
+        return shown | {"in_call_url": asked, "is_set": endpoint is not None or asked is not None}
+
+
+@_documented("integrations_gohighlevel", GoHighLevelInput)
+class GoHighLevelView(_SlotView):
+    """GoHighLevel: each finished call becomes a note on the person's contact, found or made by the
+    phone number, with your tags.
+    """
+
+    kind = Endpoint.Kind.GOHIGHLEVEL
+
+    def put(self, request: Request, number: str) -> Response:
+        phone_number = self._number(request, number)
+        sent = body(request)
+        for name in ("pit", "location_id"):
+            if not sent.get(name):
+                raise missing_field(name)
+        given = GoHighLevelInput(data=sent)
+        given.is_valid(raise_exception=True)
+        crm = gohighlevel.Crm(
+            given.validated_data["pit"],
+            given.validated_data["location_id"],
+            tuple(given.validated_data.get("tags", ())),
+        )
+        endpoint = outbox.set_slot(
+            account_of(request),
+            phone_number,
+            kind=self.kind,
+            url=settings.GOHIGHLEVEL_API_URL,
+            credentials=crm.stored(),
+        )
+        return Response({"ok": True, **self._shown(phone_number, endpoint)})
+
+    def _shown(self, phone_number: str, endpoint: Endpoint | None) -> dict[str, Any]:
+        """Say what is set, never the token."""
+        crm = gohighlevel.Crm.read(endpoint.credentials) if endpoint else None
+        return {
+            "phone_number": phone_number,
+            "pit_set": crm is not None,
+            "is_set": crm is not None,
+            "location_id": crm.location_id if crm else None,
+            "tags": [*crm.tags] if crm else [],
+            "endpoint_id": endpoint.endpoint_id if endpoint else None,
+            "is_enabled": endpoint is not None and endpoint.disabled_at is None,
+        }

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from accounts.encryption import EncryptedTextField
 from accounts.ids import new_agent_id
 from accounts.models import Account, ApiKey, CarrierAccount
 from agents.tools.models import Calendar, CustomFunction
@@ -213,6 +214,8 @@ class PhoneNumber(models.Model):
     sms_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
     web_prompt = models.TextField(max_length=20000, null=True, blank=True)  # noqa: DJ001
     precall_webhook_url = models.TextField(null=True, blank=True)  # noqa: DJ001
+    # A Make scenario that the agent may ask in mid-call; people put keys into such addresses.
+    make_in_call_url = EncryptedTextField(blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
 
     objects = PhoneNumberQuerySet.as_manager()

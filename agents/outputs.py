@@ -36,7 +36,14 @@ class PhoneNumberOutput(serializers.ModelSerializer[PhoneNumber]):
 
     class Meta:
         model = PhoneNumber
-        exclude = ("id", "account", "agent", "carrier_account", "carrier_number_sid")
+        exclude = (
+            "id",
+            "account",
+            "agent",
+            "carrier_account",
+            "carrier_number_sid",
+            "make_in_call_url",
+        )
 
     def get_telnyx_number_id(self, number: PhoneNumber) -> str | None:
         return None

@@ -26,6 +26,7 @@ from webhooks.api import Url
 # Names of the engine's own tools, which a function must not take.
 RESERVED = frozenset(
     {
+        "ask_business",
         "book_appointment",
         "cancel_booking",
         "check_availability",

@@ -51,6 +51,7 @@ urlpatterns = [
             ("slack", integrations_api.SlackView),
             ("zapier", integrations_api.ZapierView),
             ("make", integrations_api.MakeView),
+            ("gohighlevel", integrations_api.GoHighLevelView),
         )
     ),
 ]

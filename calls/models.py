@@ -419,3 +419,23 @@ class Aftercare(models.Model):
 
     def __str__(self) -> str:
         return f"after {self.call_id}"
+
+
+class UsageMonth(models.Model):
+    """What an account used in one month (UTC). It outlives the calls it counts."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="usage_months")
+    month = models.DateField(help_text="its first day")
+    calls = models.PositiveIntegerField(default=0, help_text="that left, or came in")
+    minutes = models.DecimalField(max_digits=12, decimal_places=2, default=0)
+    cost_micros = models.PositiveBigIntegerField(default=0, help_text="micro-dollars")
+    rejected_at_cap = models.PositiveIntegerField(default=0, help_text="inbound, no line free")
+
+    class Meta:
+        ordering = ["-month"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "month"], name="calls_usagemonth_one")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"

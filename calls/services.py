@@ -16,7 +16,7 @@ from accounts.hours.enforcement import refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
-from calls import news, nudges
+from calls import news, nudges, usage
 from calls.models import Aftercare, Call, CallEvent, DialAttempt
 from calls.signals import call_ended
 
@@ -243,6 +243,7 @@ def _end(
         ]
     )
     record(call, "ended", status=status, reason=call.ended_reason)
+    usage.count_ended(call)
     Aftercare.objects.create(call=call)
     transaction.on_commit(partial(_announce_end, call.pk), robust=True)
     transaction.on_commit(partial(nudges.after_call, call.pk), robust=True)

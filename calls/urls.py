@@ -1,6 +1,6 @@
 from django.urls import path
 
-from calls import api
+from calls import api, usage_api
 
 urlpatterns = [
     path("calls", api.CallsView.as_view(), name="calls"),
@@ -8,5 +8,6 @@ urlpatterns = [
     path("calls/<str:call_id>", api.CallView.as_view(), name="call"),
     path("calls/<str:call_id>/analyze", api.AnalyzeView.as_view(), name="call-analyze"),
     path("people/<str:number>", api.PersonView.as_view(), name="person"),
+    path("usage", usage_api.UsageView.as_view(), name="usage"),
     path("account/delete", api.AccountDeleteView.as_view(), name="account-delete"),
 ]

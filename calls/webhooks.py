@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CarrierAccount
 from agents.models import PhoneNumber
-from calls import dialling, gate, presence, services
+from calls import dialling, gate, presence, services, usage
 from calls.admission import admit_inbound
 from calls.commands import send_command
 from calls.models import Call, DialAttempt
@@ -152,6 +152,7 @@ def _ring(knock: Knock) -> HttpResponse:
         return _answer(twiml.reject_busy())  # busy, not silence
     call = admit_inbound(number, carrier_sid=knock.sid, from_number=knock.form.get("From", ""))
     if call is None:
+        usage.count_rejected(number.account)
         return _answer(twiml.reject_busy())
     if not gate.lets_in(call):
         services.turn_away(call.pk)

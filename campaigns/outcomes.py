@@ -8,9 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from calls.models import Call, DialAttempt
+from calls.usage import price_micros
 from campaigns import nudges
 from campaigns.models import Campaign, Recipient, RecipientCall
-from campaigns.services import finish_if_done, price_micros
+from campaigns.services import finish_if_done
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def _settle(made: RecipientCall, call: Call, now: datetime) -> None:
     recipient = Recipient.objects.select_for_update().get(pk=made.recipient_id)
     withdrawn = _rang_nowhere(call) and _times_lost(recipient) < MOST_LOST
     made.outcome = "" if withdrawn else outcome_of(call)
-    made.cost_micros = price_micros(call)
+    made.cost_micros = price_micros(call.charged_minutes)
     made.settled_at = now
     made.save(update_fields=["outcome", "cost_micros", "settled_at"])
     if recipient.status != Recipient.Status.CALLING:

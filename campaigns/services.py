@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
@@ -302,11 +301,6 @@ def pause_because(campaign: Campaign, why: str) -> None:
     """Pause a campaign that is locked by the caller, by itself and for a reason shown to people."""
     if _move(campaign, Status.PAUSED, why):
         _withdraw_waiting(campaign, why)
-
-
-def price_micros(call: Call) -> int:
-    """Return what a call costs, in micro-dollars, at ``CALL_PRICE_MICROS_PER_MINUTE``."""
-    return round(call.charged_minutes * int(settings.CALL_PRICE_MICROS_PER_MINUTE))
 
 
 def cost_micros(campaign: Campaign) -> int:

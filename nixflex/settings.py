@@ -74,6 +74,10 @@ LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
 LLM_FALLBACK_MODEL = env.str("LLM_FALLBACK_MODEL", default="claude-sonnet-5-5")
 # Bookings; another server for whoever hosts Cal.com themselves.
 CALCOM_API_URL = env.str("CALCOM_API_URL", default="") or "https://api.cal.com"
+# Where finished calls go for numbers that are connected to GoHighLevel.
+GOHIGHLEVEL_API_URL = (
+    env.str("GOHIGHLEVEL_API_URL", default="") or "https://services.leadconnectorhq.com"
+)
 # Webhooks and tools may reach private addresses only where the operator says so.
 OUTBOUND_ALLOW_PRIVATE = env.bool("OUTBOUND_ALLOW_PRIVATE", default=False)
 

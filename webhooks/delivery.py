@@ -5,6 +5,7 @@ out, and the event goes again under the same id.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from django.utils import timezone
 
 from accounts import net
 from accounts.models import ApiKey
-from webhooks import formats, outbox
+from webhooks import formats, gohighlevel, outbox
 from webhooks.models import Attempt, Delivery, Endpoint, Event
 from webhooks.signing import legacy_signature, standard_headers
 
@@ -50,6 +51,7 @@ class Claim:
     url: str
     headers: dict[str, str]
     body: bytes
+    crm: gohighlevel.Crm | None = None  # told through its own API instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,15 @@ def _claimed(delivery: Delivery, now: datetime) -> Claim:
     attempt = Attempt.objects.create(
         delivery=delivery, number=delivery.tries, at=now, headers=headers
     )
-    return Claim(delivery.pk, attempt.pk, delivery.tries, endpoint.url, headers, body)
+    crm = gohighlevel.Crm.read(endpoint.credentials) if endpoint.credentials else None
+    return Claim(delivery.pk, attempt.pk, delivery.tries, endpoint.url, headers, body, crm)
 
 
 def _headers(
     delivery: Delivery, event: Event, endpoint: Endpoint, body: bytes, now: datetime
 ) -> dict[str, str]:
     headers = {"Content-Type": "application/json", "User-Agent": "Nixflex-Webhooks/1"}
-    if endpoint.kind == Endpoint.Kind.SLACK:
+    if endpoint.kind in (Endpoint.Kind.SLACK, Endpoint.Kind.GOHIGHLEVEL):
         return headers
     at = int(now.timestamp())
     headers |= standard_headers(endpoint.secrets(now), event.event_id, at, body)
@@ -149,6 +152,14 @@ async def _send_all(claims: Sequence[Claim]) -> list[Outcome]:
     return await asyncio.gather(*(_send(one) for one in claims))
 
 
+async def _ask(one: Claim) -> net.Answer:
+    if one.crm is not None:
+        return await gohighlevel.tell(one.crm, json.loads(one.body))
+    return await net.arequest(
+        "POST", one.url, content=one.body, headers=one.headers, timeout_s=TIMEOUT_S, at_most=0
+    )
+
+
 async def _send(one: Claim) -> Outcome:
     began = time.monotonic()
 
@@ -159,9 +170,7 @@ async def _send(one: Claim) -> Outcome:
         return Outcome(status, error, took, is_final, retry_after_s)
 
     try:
-        answer = await net.arequest(
-            "POST", one.url, content=one.body, headers=one.headers, timeout_s=TIMEOUT_S, at_most=0
-        )
+        answer = await _ask(one)
     except net.Forbidden as refusal:
         return outcome(None, str(refusal), is_final=True)
     except net.RequestFailed as failure:
@@ -244,7 +253,8 @@ def _recovered(endpoint: Endpoint, now: datetime) -> None:
     if since is not None and now - since >= LADDER[0]:
         waiting = Delivery.objects.filter(endpoint=endpoint, status=Delivery.Status.PENDING)
         # Who is being tried this moment is due when the lease ends.
-        waiting.filter(due_at__gt=now + LEASE).update(due_at=now)
+        # It begins the ladder anew: a failure of ours now must not cost a late rung's two hours.
+        waiting.filter(due_at__gt=now + LEASE).update(due_at=now, failures=0)
 
 
 def _note_failure(endpoint: Endpoint, outcome: Outcome, now: datetime) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from webhooks import gohighlevel
 from webhooks.models import Endpoint, Event
 
 _OUTCOMES = {True: "successful", False: "not successful", None: "not judged"}
@@ -10,9 +11,12 @@ _OUTCOMES = {True: "successful", False: "not successful", None: "not judged"}
 
 def body_for(endpoint: Endpoint, event: Event) -> str:
     """Return the JSON that ``endpoint`` gets: the event as it is, but for Slack, which shows
-    text."""
+    text, and for GoHighLevel, which keeps a note."""
     if endpoint.kind == Endpoint.Kind.SLACK:
         return json.dumps(_slack(json.loads(event.body)), ensure_ascii=False)
+    if endpoint.kind == Endpoint.Kind.GOHIGHLEVEL:
+        note = gohighlevel.body_for(json.loads(event.body))
+        return json.dumps(note, ensure_ascii=False)
     return event.body
 
 

@@ -42,6 +42,7 @@ class Endpoint(models.Model):
         SLACK = "slack"
         ZAPIER = "zapier"
         MAKE = "make"
+        GOHIGHLEVEL = "gohighlevel"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhook_endpoints")
     endpoint_id = models.CharField(
@@ -54,6 +55,8 @@ class Endpoint(models.Model):
     agent_id = models.CharField(max_length=32, blank=True)
     # People put passwords into them.
     url = EncryptedTextField()
+    # What a CRM asks for besides its address, as ``gohighlevel.Crm`` stores it; else empty.
+    credentials = EncryptedTextField(blank=True, default="")
     # Event types it wants; empty: all.
     events = models.JSONField(default=list, blank=True)
     # Signs the Standard Webhooks headers; the previous one too until it ends.

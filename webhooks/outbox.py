@@ -120,18 +120,28 @@ def find_endpoint(account: Account, endpoint_id: str) -> Endpoint:
 
 @transaction.atomic
 def set_slot(
-    account: Account, phone_number: str, *, kind: str, slot: int = 1, url: str
+    account: Account,
+    phone_number: str,
+    *,
+    kind: str,
+    slot: int = 1,
+    url: str,
+    credentials: str = "",
 ) -> Endpoint:
-    """Point a slot of a number at ``url``; a disabled one is enabled again."""
+    """Point a slot of a number at ``url``; a disabled one is enabled again. ``credentials`` are a
+    CRM's (``gohighlevel.Crm.stored``).
+    """
     endpoint, made = Endpoint.objects.get_or_create(
         account=account,
         owner=Endpoint.Owner.NUMBER,
         phone_number=phone_number,
         kind=kind,
         slot=slot,
-        defaults={"url": url},
+        defaults={"url": url, "credentials": credentials},
     )
     if not made:
+        endpoint.credentials = credentials
+        endpoint.save(update_fields=["credentials"])
         set_url(endpoint, url)
     return endpoint
 

@@ -296,3 +296,24 @@ def test_an_unknown_tool_and_a_broken_one_are_failures_not_errors():
         outcome = asyncio.run(use([broken], ToolCall("t", name, {}), ""))
         assert outcome.failed
         assert words in outcome.content
+
+
+def test_a_make_scenario_is_asked_in_mid_call_like_a_function(
+    number: PhoneNumber, customer: CustomerServer
+):
+    number.make_in_call_url = customer.url
+    customer.answer = (200, {"result": "Your order left today."})
+
+    outcome = called(number, request="Where is order A 17?")
+
+    [asked] = customer.got
+    assert (asked.json["name"], asked.json["args"]) == (
+        "ask_business",
+        {"request": "Where is order A 17?"},
+    )
+    assert asked.json["variables"]["caller_phone"] == "+447386172392"
+    assert (outcome.content, outcome.failed) == ("Your order left today.", False)
+
+
+def test_a_number_without_a_scenario_has_no_such_tool(number: PhoneNumber):
+    assert function_tools(number, VALUES) == ()

@@ -56,7 +56,7 @@ def test_a_url_that_cannot_be_asked_is_refused_and_nothing_set(body, code):
     assert Endpoint.objects.count() == 0
 
 
-@pytest.mark.parametrize("name", ["webhook", "webhook2", "slack", "zapier", "make"])
+@pytest.mark.parametrize("name", ["webhook", "webhook2", "slack", "zapier", "make", "gohighlevel"])
 def test_somebody_elses_number_is_a_404(name):
     number = PhoneNumberFactory.create()
     path = f"{name}/number/{number.phone_number}"
@@ -123,3 +123,52 @@ def test_a_number_shows_its_webhooks_in_one_query_however_many_numbers(
     assert shown[first.phone_number] == (URL, None)
     assert shown[others[0].phone_number] == (None, "https://two.example.com/")
     assert shown[others[1].phone_number] == (None, None)
+
+
+def test_make_takes_a_hook_for_finished_calls_a_scenario_for_live_ones_or_both():
+    number = PhoneNumberFactory.create()
+    path = f"make/number/{number.phone_number}"
+    client = api_client(number.account)
+    scenario = "https://hook.eu1.make.com/live"
+
+    neither = put(client, path, {})
+    asked = put(client, path, {"in_call_url": scenario}).json()
+    both = put(client, path, {"post_call_url": URL}).json()
+    shown = client.get(f"/v1/integrations/{path}").json()
+    client.delete(f"/v1/integrations/{path}")
+    gone = client.get(f"/v1/integrations/{path}").json()
+
+    assert neither.json()["error"]["code"] == "missing_field"
+    assert (asked["in_call_url"], asked["post_call_url"], asked["is_set"]) == (scenario, None, True)
+    assert (both["in_call_url"], both["post_call_url"]) == (scenario, URL)
+    assert shown["in_call_url"] == scenario
+    assert (gone["in_call_url"], gone["post_call_url"], gone["is_set"]) == (None, None, False)
+
+
+def test_a_scenario_that_cannot_be_asked_is_refused_and_the_hook_is_not_set_either():
+    number = PhoneNumberFactory.create()
+    both = {"post_call_url": URL, "in_call_url": "http://127.0.0.1/"}
+
+    refused = put(api_client(number.account), f"make/number/{number.phone_number}", both)
+
+    assert refused.json()["error"]["code"] == "invalid_url"
+    assert Endpoint.objects.count() == 0
+
+
+def test_gohighlevel_takes_a_token_and_never_shows_it():
+    number = PhoneNumberFactory.create()
+    path = f"gohighlevel/number/{number.phone_number}"
+    client = api_client(number.account)
+    given = {"pit": "pit-s3cret", "location_id": "loc1", "tags": ["called"]}
+
+    missing = put(client, path, {"pit": "pit-s3cret"})
+    put(client, path, given | {"location_id": "old"})
+    answer = put(client, path, given)
+    shown = client.get(f"/v1/integrations/{path}")
+
+    assert missing.json()["error"]["code"] == "missing_field"
+    assert answer.json()["is_set"] is True
+    assert (shown.json()["location_id"], shown.json()["tags"]) == ("loc1", ["called"])
+    assert shown.json()["pit_set"] is True
+    assert b"s3cret" not in answer.content + shown.content
+    assert Endpoint.objects.count() == 1

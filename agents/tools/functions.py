@@ -19,6 +19,8 @@ from agents.tools.models import CustomFunction
 
 USER_AGENT = "Nixflex-VoiceEngine/1.0"
 LONGEST_TIMEOUT_MS = 45_000
+MAKE_SCENARIO = "ask_business"
+MAKE_TIMEOUT_MS = 10_000  # a scenario takes longer to start than a server to answer
 # What a function is told besides its arguments.
 _TOLD = (
     "caller_phone",
@@ -108,9 +110,12 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 
 
 def function_tools(number: PhoneNumber, values: Mapping[str, Any]) -> tuple[Tool, ...]:
-    """Return the number's functions as tools of a call whose placeholders have ``values``."""
+    """Return the number's functions as tools of a call whose placeholders have ``values``; its
+    Make scenario is one of them.
+    """
     told = {name: variables.as_text(values.get(name, "")) for name in _TOLD}
-    return tuple(
+    scenario = (_make_scenario(number, told),) if number.make_in_call_url else ()
+    functions = tuple(
         Tool(
             name=one.name,
             description=one.description,
@@ -131,6 +136,36 @@ def function_tools(number: PhoneNumber, values: Mapping[str, Any]) -> tuple[Tool
             speak_during=one.speak_during,
         )
         for one in number.custom_functions.all()
+    )
+    return (*functions, *scenario)
+
+
+def _make_scenario(number: PhoneNumber, told: Mapping[str, str]) -> Tool:
+    """Spec 6.11: Make's ``in_call_url`` is a custom function with one question as its argument."""
+    return Tool(
+        name=MAKE_SCENARIO,
+        description="Ask the business's own systems: look something up, or have something done "
+        "that no other tool does. Only its answer counts; never guess what it would be.",
+        input_schema={
+            "type": "object",
+            "properties": {
+                "request": {
+                    "type": "string",
+                    "description": "What is wanted, with every detail that is needed for it.",
+                }
+            },
+            "required": ["request"],
+        },
+        use=partial(
+            _call,
+            name=MAKE_SCENARIO,
+            url=number.make_in_call_url,
+            method=CustomFunction.Method.POST,
+            headers={},
+            told=told,
+            timeout_s=MAKE_TIMEOUT_MS / 1000,
+        ),
+        timeout_ms=MAKE_TIMEOUT_MS,
     )
 
 

@@ -223,6 +223,20 @@ def test_a_success_ends_the_count_of_failing_hours():
     assert (row.endpoint.failing_since, row.endpoint.rests_until) == (None, None)
 
 
+def test_what_waits_on_a_late_rung_goes_at_a_recovery_and_begins_the_ladder_anew():
+    old = due()
+    Delivery.objects.filter(pk=old.pk).update(failures=9, due_at=NOON + timedelta(hours=2))
+    Endpoint.objects.filter(pk=old.endpoint_id).update(failing_since=NOON - timedelta(hours=5))
+    fresh = DeliveryFactory.create(
+        event__account=old.event.account, event__created_at=NOON, endpoint=old.endpoint
+    )
+    tried(fresh, DELIVERED, NOON)
+
+    tried(old, NO_ANSWER, NOON)
+
+    assert (old.failures, old.due_at) == (1, NOON + 5 * MINUTE)
+
+
 def test_nobody_waits_for_who_does_not_answer_and_one_delivery_asks_after_the_rest():
     one = due()
     others = [
