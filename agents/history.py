@@ -132,9 +132,9 @@ def remember(
 ) -> Note | None:
     """Keep what a call or text left, under its id; the same ``source`` again replaces the text.
 
-    ``source`` is the public id (``call_…``, ``SM…``), ``text`` says what was recorded, in the third
-    person. None, and nothing kept, for a withheld number or an empty text. An operator's private
-    mark stays.
+    ``source`` is the public id (``call_…``, ``msg_…``), ``text`` says what was recorded, in the
+    third person. None, and nothing kept, for a withheld number or an empty text. An operator's
+    private mark stays.
     """
     words = " ".join(text.split())
     if not words or not is_person(person):
@@ -152,6 +152,11 @@ def remember(
         },
     )
     return note
+
+
+def forget_source(account: Account, source: str) -> None:
+    """Delete what ``remember`` kept under a public id: it turned out not to have happened."""
+    Note.objects.filter(account=account, source=source).delete()
 
 
 @transaction.atomic
@@ -178,14 +183,17 @@ def memory_of(
     *,
     before: datetime,
     given: Mapping[str, str] | None = None,
+    in_thread: bool = False,
 ) -> Memory:
     """Return what ``agent`` may know of ``person`` (E.164) in a call or text through ``number``.
 
     Only notes from earlier than ``before`` count. ``given`` are caller fields that hold for this
-    call alone and win over what is on file (the pre-call gate's).
+    call alone and win over what is on file (the pre-call gate's). ``in_thread``: the texts with
+    this number are before the model's eyes already, and are no history.
     """
     facts, private_fields = _facts(number, person, given or {})
-    notes = list(_notes(agent.account_id, person, before)) if is_person(person) else []
+    seen = number.phone_number if in_thread and number is not None else ""
+    notes = list(_notes(agent.account_id, person, before, seen)) if is_person(person) else []
     private = _private(agent, facts, private_fields, [note for note in notes if note.is_private])
     hidden = private_fields | ({private.check} if private else set())
     shown = {name: value for name, value in facts.items() if name not in hidden}
@@ -201,8 +209,10 @@ def memory_of(
     )
 
 
-def _notes(account_id: int, person: str, before: datetime) -> Iterable[Note]:
+def _notes(account_id: int, person: str, before: datetime, thread_of: str) -> Iterable[Note]:
     notes = Note.objects.filter(account_id=account_id, person=person, at__lt=before)
+    if thread_of:
+        notes = notes.exclude(kind=Note.Kind.TEXT, our_number=thread_of)
     return notes.order_by("-at", "-pk")[:MOST_NOTES]
 
 
@@ -233,17 +243,26 @@ def _private(
 
 
 def _within_budget(notes: Sequence[Note], zone: ZoneInfo) -> tuple[list[str], list[Note]]:
-    """The newest notes as lines, as many as the budget holds, and those notes."""
+    """The newest notes as lines, as many as the budget holds, and those notes. A long exchange of
+    texts leaves half of it to the calls."""
     lines: list[str] = []
+    used: list[Note] = []
     left = settings.HISTORY_TOKENS
+    has_calls = any(note.kind != Note.Kind.TEXT for note in notes)
+    left_for_texts = left // 2 if has_calls else left
     for note in notes:
         line = _line(note, zone)
-        left -= tokens(line) + 1
+        cost = tokens(line) + 1
+        if note.kind == Note.Kind.TEXT:
+            left_for_texts -= cost
+            if left_for_texts < 0:
+                continue
+        left -= cost
         if left < 0:
             break
         lines.append(line)
-    used = list(notes[: len(lines)])
-    if len(lines) < len(notes):
+        used.append(note)
+    if len(used) < len(notes):
         lines.append("- Older ones are left out: do not guess what was said in them.")
     return lines, used
 

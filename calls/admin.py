@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -28,6 +29,7 @@ from calls import services
 from calls.aftercare import analyse_again
 from calls.inputs import NewCall
 from calls.models import Aftercare, Call, CallEvent, DialAttempt, MediaTicket, Turn
+from sms.models import Thread
 
 _STATUS_COLOURS = {
     Call.Status.QUEUED: "info",
@@ -47,6 +49,14 @@ _ATTEMPT_COLOURS = {
     DialAttempt.Status.UNKNOWN: "warning",
     DialAttempt.Status.LOST: "danger",
 }
+
+
+def _texts_url(call: Call) -> str:
+    """Where the conversations by text with the call's person are; "" if there are none."""
+    if not Thread.objects.filter(account=call.account, their_number=call.their_number).exists():
+        return ""
+    query = urlencode({"q": call.their_number})
+    return f"{reverse('admin:sms_thread_changelist')}?{query}"
 
 
 def clock(ms: int) -> str:
@@ -256,7 +266,13 @@ class CallAdmin(ReadOnlyAdmin):
         colour = _STATUS_COLOURS[Call.Status(call.status)]
         return render_to_string(
             "calls/overview.html",
-            {"call": call, "attempts": attempts, "length": self.length(call), "colour": colour},
+            {
+                "call": call,
+                "attempts": attempts,
+                "length": self.length(call),
+                "colour": colour,
+                "texts_url": _texts_url(call),
+            },
         )
 
     @admin.display(description="")

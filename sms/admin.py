@@ -19,6 +19,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts.errors import ApiError
+from agents.models import Note
 from sms import services
 from sms.models import Message, MessagePart, Thread
 
@@ -164,11 +165,10 @@ class ThreadAdmin(_ReadOnly):
         )
 
     def _context(self, request: HttpRequest, thread: Thread, refused: str = "") -> dict[str, Any]:
-        newest = thread.messages.newest_first()[:SHOWN]
         query = urlencode({"q": thread.their_number})
         return {
             "thread": thread,
-            "texts": [_row(text) for text in reversed(newest)],
+            "texts": _timeline(thread),
             "window": remaining(thread, timezone.now()),
             "calls_url": f"{reverse('admin:calls_call_changelist')}?{query}",
             "may_write": request.user.has_perm("sms.change_thread"),
@@ -230,13 +230,38 @@ class ThreadAdmin(_ReadOnly):
         )
 
 
+def _timeline(thread: Thread) -> list[dict[str, Any]]:
+    """Texts and, between them, the calls with the same person; oldest first."""
+    newest = list(thread.messages.newest_first()[:SHOWN])
+    calls = services.calls_with(thread)
+    if len(newest) == SHOWN:
+        calls = calls.filter(at__gte=newest[-1].created_at)
+    rows = [_row(text) for text in newest] + [_call_row(note) for note in calls[:SHOWN]]
+    return sorted(rows, key=lambda row: row["at"])
+
+
+def _call_row(note: Note) -> dict[str, Any]:
+    return {
+        "at": note.at,
+        "call": "We called them" if note.is_outbound else "They called us",
+        "summary": note.text,
+        "url": _call_url(note.source),
+    }
+
+
+def _call_url(call_id: str) -> str:
+    return f"{reverse('admin:calls_call_changelist')}?{urlencode({'q': call_id})}"
+
+
 def _row(text: Message) -> dict[str, Any]:
     failed = text.status in {Message.Status.FAILED, Message.Status.UNDELIVERED}
     why = text.error_message if failed else ""
     if text.reply and text.reply not in _ANSWERED:
         why = f"not answered: {text.get_reply_display()}"
     return {
+        "at": text.created_at,
         "text": text,
+        "url": _call_url(text.call_id) if text.call_id else "",
         "author": _author(text),
         "tick": _TICKS.get(Message.Status(text.status), ""),
         "failed": failed,

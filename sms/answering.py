@@ -144,7 +144,7 @@ def _clear(thread: Thread) -> None:
 
 
 def _facts(thread: Thread, agent: Agent, now: datetime) -> TextFacts:
-    memory = memory_of(agent, thread.number, thread.their_number, before=now)
+    memory = memory_of(agent, thread.number, thread.their_number, before=now, in_thread=True)
     return TextFacts(
         our_number=thread.our_number,
         their_number=thread.their_number,

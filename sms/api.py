@@ -59,7 +59,7 @@ class TextsView(APIView):
                 {"messages": MessageOutput(shown, many=True).data, "count": messages.count()}
             )
         threads = filtered_threads(Thread.objects.of(account), query)
-        rows = page.of(threads.newest_first().select_related("agent"))
+        rows = page.of(threads.newest_first().select_related("agent", "account"))
         context = {"now": timezone.now()}
         return Response(
             {
@@ -87,7 +87,9 @@ class TextView(APIView):
         either = (
             Q(message_id=message_id) | Q(carrier_sid=message_id) | Q(pk__in=_of_part(message_id))
         )
-        messages = Message.objects.of(account_of(request)).select_related("thread__agent")
+        messages = Message.objects.of(account_of(request)).select_related(
+            "thread__agent", "thread__account"
+        )
         message = None if "\0" in message_id else messages.filter(either).first()
         if message is None:
             raise not_found_error("message_not_found", "Message not found.")

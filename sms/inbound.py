@@ -17,6 +17,7 @@ from sms import news, nudges, segments
 from sms.confirmations import confirmation
 from sms.keywords import Keyword, is_from_machine, keyword_in
 from sms.models import Message, Thread
+from sms.remembering import remember_received
 from sms.services import find_thread, send_text
 
 log = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ def receive(
     if message.reply in _FOR_HUMANS and not thread.needs_human:
         thread.needs_human = _FOR_HUMANS[Reply(message.reply)]
     message.save(force_insert=True)
+    remember_received(message)
     thread.save(
         update_fields=[
             "last_message_at",

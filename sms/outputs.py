@@ -5,9 +5,11 @@ from typing import Any
 from rest_framework import serializers
 
 from sms.models import Message, MessagePart, Thread
+from sms.services import calls_with
 
-# So many of a thread's newest texts are shown with it.
+# So many of a thread's newest texts are shown with it, and so many calls with the person.
 THREAD_SHOWS = 50
+CALLS_SHOWN = 20
 
 
 class PartOutput(serializers.ModelSerializer[MessagePart]):
@@ -106,6 +108,9 @@ class ThreadOutput(serializers.ModelSerializer[Thread]):
     window_open = serializers.SerializerMethodField()
     taken_over = serializers.SerializerMethodField()
     needs_human = serializers.SerializerMethodField(help_text="why, or null")
+    calls = serializers.SerializerMethodField(
+        help_text="the newest calls with this person that left a summary"
+    )
     messages = serializers.SerializerMethodField(help_text="the newest, oldest of them first")
 
     class Meta:
@@ -123,6 +128,7 @@ class ThreadOutput(serializers.ModelSerializer[Thread]):
             "unread",
             "last_message_at",
             "created_at",
+            "calls",
             "messages",
         )
 
@@ -137,6 +143,18 @@ class ThreadOutput(serializers.ModelSerializer[Thread]):
 
     def get_needs_human(self, thread: Thread) -> str | None:
         return thread.needs_human or None
+
+    def get_calls(self, thread: Thread) -> list[dict[str, Any]]:
+        return [
+            {
+                "call_id": note.source,
+                "direction": "outbound" if note.is_outbound else "inbound",
+                "our_number": note.our_number,
+                "at": note.at,
+                "summary": note.text,
+            }
+            for note in calls_with(thread)[:CALLS_SHOWN]
+        ]
 
     def get_messages(self, thread: Thread) -> list[dict[str, Any]]:
         newest = thread.messages.prefetch_related("parts").newest_first()[:THREAD_SHOWS]

@@ -5,13 +5,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import ApiError, missing_field, not_found_error
 from accounts.hours.enforcement import refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import TEXT, refuse_if_suppressed
-from agents.models import Agent, PhoneNumber
+from agents.models import Agent, Note, PhoneNumber
 from sms import nudges, segments
 from sms.models import Message, MessagePart, Thread
 
@@ -205,6 +206,13 @@ def text_from_call(
         origin=origin,
         call_id=call_id,
     )
+
+
+def calls_with(thread: Thread) -> QuerySet[Note]:
+    """What calls with the thread's person left, through any of our numbers, newest first; a note's
+    ``source`` is the call's id."""
+    notes = Note.objects.about(thread.account, thread.their_number)
+    return notes.filter(kind=Note.Kind.CALL)
 
 
 # --- operators ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from carriers import twilio
 from carriers.errors import CarrierError, Refused
 from sms import failures, news
 from sms.models import Message, MessagePart
+from sms.remembering import forget_unsent, remember_sent
 from sms.window import restore_window
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ ASK_EVERY = timedelta(seconds=15)
 LIKELY = timedelta(minutes=10)
 POSSIBLE = timedelta(hours=72)
 _ASK_AT_MOST = 50
+_LEFT = frozenset({Message.Status.SENT, Message.Status.DELIVERED})
 
 
 def locked(part_pk: int) -> tuple[Message, MessagePart]:
@@ -140,8 +142,13 @@ def update_message(message: Message) -> None:
     is_delivered = message.status == Message.Status.DELIVERED
     message.delivered_at = (message.delivered_at or timezone.now()) if is_delivered else None
     message.save(update_fields=["status", "error_code", "error_message", "delivered_at"])
-    if message.status != before:
-        news.tell(message)
+    if message.status == before:
+        return
+    if message.status in _LEFT and before not in _LEFT:
+        remember_sent(message)
+    elif before in _LEFT and message.status not in _LEFT:
+        forget_unsent(message)
+    news.tell(message)
 
 
 def ask_about_silent(now: datetime | None = None) -> int:

@@ -14,6 +14,7 @@ from calls.factories import (
     TurnFactory,
 )
 from calls.models import Aftercare
+from sms.factories import ThreadFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -125,3 +126,13 @@ def test_what_is_left_to_do_after_a_call_is_shown_and_the_analysis_made_again(st
     assert "time-out" in html
     assert row.analysis == "pending"
     assert row.due_at is not None
+
+
+def test_a_calls_page_leads_to_the_texts_with_its_person(staff: Client):
+    call = CallFactory.create()
+    url = f"/admin/calls/call/{call.pk}/change/"
+    assert "Texts with this person" not in staff.get(url).content.decode()
+
+    ThreadFactory.create(account=call.account, their_number=call.their_number)
+
+    assert "Texts with this person" in staff.get(url).content.decode()

@@ -1,12 +1,15 @@
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 
 from accounts.factories import UserFactory
 from accounts.models import Suppression
 from accounts.suppression import suppress
+from agents.factories import NoteFactory
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread
 from sms.tests.twilio_side import texts_us
@@ -18,6 +21,10 @@ pytestmark = pytest.mark.django_db
 def operator(client: Client) -> Client:
     client.force_login(UserFactory.create(username="ada", is_superuser=True))
     return client
+
+
+def days_ago(days: float) -> datetime:
+    return timezone.now() - timedelta(days=days)
 
 
 def page(client: Client, thread: Thread, what: str = "change") -> str:
@@ -57,6 +64,20 @@ def test_a_conversation_shows_who_wrote_what_and_how_it_fared(operator: Client):
     assert "Reply window open for 22 h 59 min more" in shown
     thread.refresh_from_db()
     assert thread.unread == 0
+
+
+def test_calls_with_the_person_stand_between_the_texts_and_lead_to_the_call(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    MessageFactory.create(thread=thread, body="Written first", created_at=days_ago(2))
+    NoteFactory.create(account=thread.account, source="call_1", at=days_ago(1), text="Asked it.")
+    MessageFactory.create(thread=thread, body="Written last", origin="post_call", call_id="call_1")
+
+    shown = page(operator, thread)
+
+    order = ("Written first", "They called us", "Asked it.", "Written last")
+    places = [shown.index(words) for words in order]
+    assert places == sorted(places)
+    assert shown.count('href="/admin/calls/call/?q=call_1"') == 2
 
 
 def test_a_new_text_is_on_the_page_the_next_time_it_asks(operator: Client):

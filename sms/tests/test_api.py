@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.factories import AccountFactory, api_client
 from accounts.models import Suppression
 from accounts.suppression import suppress
-from agents.factories import AgentFactory, PhoneNumberFactory
+from agents.factories import AgentFactory, NoteFactory, PhoneNumberFactory
 from sms import services
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, MessagePart, Thread
@@ -176,6 +176,20 @@ def test_a_text_is_shown_with_its_status_error_parts_and_thread():
     assert shown["thread"]["window_open"] is True
     by_sid = client.get(f"/v1/sms/{message.parts.get().carrier_sid}").json()
     assert by_sid["message_id"] == message.message_id
+
+
+def test_a_thread_tells_which_calls_there_were_with_the_person():
+    thread = ThreadFactory.create()
+    message = MessageFactory.create(thread=thread)
+    NoteFactory.create(account=thread.account, source="call_1", is_outbound=True)
+    NoteFactory.create(account=thread.account, source="msg_1", kind="text")
+    NoteFactory.create(source="call_of_another_account")
+
+    shown = api_client(thread.account).get(f"/v1/sms/{message.message_id}").json()
+
+    [call] = shown["thread"]["calls"]
+    assert (call["call_id"], call["direction"]) == ("call_1", "outbound")
+    assert call["summary"] == "Sarah booked a check-up for Tuesday at 2 pm."
 
 
 def test_another_accounts_text_is_not_there():
