@@ -7,27 +7,11 @@ import anthropic
 import httpx2
 from anthropic.types import MessageParam, TextBlockParam
 
+from agents.model import ModelFailed, thinking_for
 from agents.tools.base import ToolCall
 from media.providers import model_client
 
 MAX_TOKENS = 400  # half a minute of speech is more than anybody wants to hear
-
-
-class ModelFailed(Exception):
-    """The model gave no, or no whole, answer. ``str`` names the failure in one or two words."""
-
-
-def thinking_for(model: str) -> dict[str, str] | None:
-    """How this model is kept from thinking aloud into the caller's silence (None: it has no
-    such switch).
-    """
-    if model.startswith("claude-haiku"):
-        return {"type": "disabled"}
-    if model.startswith("claude-sonnet-5-5"):
-        return {"type": "between_tools"}
-    if model.startswith("claude-sonnet"):
-        return {"type": "disabled"}
-    return None
 
 
 async def write_reply(

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from agents.model import ModelFailed as BrainFailed
 from agents.tools.base import ToolCall, ToolResult
 from agents.tools.using import use
 from calls import live
@@ -20,7 +21,6 @@ from calls.live import LiveCall, LiveEvent
 from media import metrics
 from media.audio import VoiceActivity, VoiceRise
 from media.beep import BeepDetector
-from media.brain import ModelFailed as BrainFailed
 from media.brain import write_reply
 from media.conversation import Conversation
 from media.events import (

@@ -18,7 +18,12 @@ log = logging.getLogger("sandbox")
 
 PARTS = ("carrier", "speech", "model")
 MODULES = {
-    "speech": ("sandbox.speech.listen", "sandbox.speech.speak", "sandbox.people.control"),
+    "speech": (
+        "sandbox.speech.listen",
+        "sandbox.speech.flux",
+        "sandbox.speech.speak",
+        "sandbox.people.control",
+    ),
     "model": ("sandbox.model.messages",),
 }
 WARM = ("sandbox.speech.recogniser", "sandbox.speech.synthesiser")

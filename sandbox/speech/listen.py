@@ -4,20 +4,16 @@ import asyncio
 import hashlib
 import json
 import re
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from . import audio
 from .door import SIMULATION, Query, admit, bad, fault, uuid_of
+from .live import Audio, LiveSocket, too_many
 from .recogniser import Ear, Heard, SpeechStarted, UtteranceEnded
-
-IDLE_S = 10.0
-"""Without audio or a message for this long Deepgram closes the socket (NET-0001)."""
 
 _NAMES = """nova-3 nova-3-general nova-3-medical nova-2 nova-2-general nova-2-meeting nova-2-finance
     nova-2-conversationalai nova-2-voicemail nova-2-video nova-2-medical nova-2-drivethru
@@ -32,37 +28,7 @@ _VALUES = """model encoding sample_rate channels endpointing utterance_end_ms la
     keyterm keywords redact replace search diarize_model tag extra callback callback_method
     version"""
 _KNOWN = _FLAGS | frozenset(_VALUES.split())
-_CODECS = "linear16 linear32 flac alaw mulaw amr-nb amr-wb opus ogg-opus speex g729"
-_DEEPGRAM_ENCODINGS = frozenset(_CODECS.split())
-_DECODABLE = frozenset({"mulaw", "alaw", "linear16"})
 _LANGUAGE = re.compile(r"multi|[a-z]{2}(-[A-Z]{2}|-419|-Latn|-Hans|-Hant)?")
-_KEYTERM_TOKENS = 500
-
-
-@dataclass
-class Audio:
-    """How the client's bytes become 8 kHz floats."""
-
-    encoding: str
-    rate: int
-    channels: int = 1
-
-    @classmethod
-    def of(cls, query: Query) -> "Audio":
-        encoding = query.choice("encoding", _DEEPGRAM_ENCODINGS, "")
-        if encoding not in _DECODABLE:
-            raise bad(f"the sandbox decodes mulaw, alaw and linear16, not {encoding}.")
-        rate = int(query.number("sample_rate", 8000, 48000, 0))
-        if not rate or rate % audio.RATE:
-            raise bad("sample_rate must be given: 8000, 16000, 24000, 32000 or 48000.")
-        return cls(encoding, rate, int(query.number("channels", 1, 2, 1)))
-
-    def floats(self, data: bytes) -> audio.Floats:
-        sound = audio.decode(data, self.encoding)
-        if self.channels > 1:
-            frames = len(sound) // self.channels * self.channels
-            sound = sound[:frames].reshape(-1, self.channels).mean(axis=1)
-        return audio.resample(sound, self.rate, audio.RATE)
 
 
 @dataclass
@@ -117,52 +83,34 @@ class Options:
         )
 
 
-def too_many(keyterms: list[str]) -> bool:
-    """More key terms than Deepgram takes (500 tokens; here a token is four letters)."""
-    return sum(-(-len(term) // 4) for term in keyterms) > _KEYTERM_TOKENS
-
-
 def plain(text: str) -> str:
     """Return ``text`` as Deepgram writes it without formatting: lower case, no punctuation."""
     return " ".join(re.sub(r"[^\w'’\s-]|(?<!\w)-|-(?!\w)", " ", text.lower()).split())
 
 
-class _Session:
+class _Session(LiveSocket):
     """One socket: audio and control in, results out."""
 
     def __init__(self, ws: web.WebSocketResponse, options: Options, request_id: str) -> None:
-        self.ws, self.options, self.request_id = ws, options, request_id
-        self.last_input = time.monotonic()
-        self.digest = hashlib.sha256()
-        self.created = datetime.now(UTC)
-        self.final_end = 0.0
-        self.ear = Ear(
+        ear = Ear(
             endpointing_ms=options.endpointing_ms,
             utterance_end_ms=options.utterance_end_ms,
             interims=options.interims,
         )
+        super().__init__(ws, options.audio, ear)
+        self.options, self.request_id = options, request_id
+        self.digest = hashlib.sha256()
+        self.created = datetime.now(UTC)
+        self.final_end = 0.0
 
-    async def run(self) -> None:
-        speaker = asyncio.create_task(self._report(), name="listen-report")
-        watch = asyncio.create_task(self._watch(), name="listen-watch")
-        try:
-            async for message in self.ws:
-                self.last_input = time.monotonic()
-                if message.type is WSMsgType.BINARY and message.data:
-                    self.digest.update(message.data)
-                    self.ear.feed_floats(self.options.audio.floats(message.data))
-                elif message.type is WSMsgType.BINARY or not await self._control(message.data):
-                    self.ear.close()
-                    await speaker
-                    await self._finish()
-                    break
-        finally:
-            speaker.cancel()
-            watch.cancel()
-            await asyncio.gather(speaker, watch, return_exceptions=True)
-            await self.ear.aclose()
+    def hear(self, data: bytes) -> None:
+        self.digest.update(data)
+        self.ear.feed_floats(self.sound.floats(data))
 
-    async def _control(self, text: str) -> bool:
+    def end(self) -> None:
+        self.ear.close()
+
+    async def control(self, text: str) -> bool:
         """Obey a client message; False when it was CloseStream."""
         try:
             message = json.loads(text)
@@ -208,7 +156,7 @@ class _Session:
             self.options.keyterms = keyterms
             await self.ws.send_json({"type": "ConfigureSuccess", "keyterms": keyterms, **answer})
 
-    async def _report(self) -> None:
+    async def report(self) -> None:
         async for event in self.ear:
             if fault("silent"):
                 continue
@@ -263,7 +211,7 @@ class _Session:
             "from_finalize": heard.flushed,
         }
 
-    async def _finish(self) -> None:
+    async def finish(self) -> None:
         await self.ws.send_json(
             {
                 "type": "Metadata",
@@ -276,19 +224,6 @@ class _Session:
             }
         )
         await self.ws.close(code=1000)
-
-    async def _watch(self) -> None:
-        """Close the socket of a silent client, or when a test asked for it."""
-        opened = time.monotonic()
-        while True:
-            due = self.last_input + IDLE_S
-            reason = b"NET-0001: no audio or text message within the timeout window"
-            if (limit := fault("close_after_s")) is not None and opened + limit < due:
-                due, reason = opened + limit, b"closed by an injected fault"
-            if (left := due - time.monotonic()) <= 0:
-                await self.ws.close(code=1011, message=reason)
-                return
-            await asyncio.sleep(left)
 
 
 async def listen(request: web.Request) -> web.WebSocketResponse:

@@ -290,6 +290,21 @@ class Ear:
         while (event := await self._events.get()) is not None:
             yield event
 
+    async def read(self) -> None:
+        """Wait until the text of everything heard so far is known, for ``taken`` to return."""
+        readings = [self._interim, self._prepared[1] if self._prepared else None]
+        if open_readings := [r for r in readings if r is not None and not r.done()]:
+            await asyncio.wait(open_readings)
+        await self._jobs.join()
+
+    def taken(self) -> list[Event]:
+        """The events that nobody has taken yet, without waiting: instead of ``async for``."""
+        events = []
+        while not self._events.empty():
+            if (event := self._events.get_nowait()) is not None:
+                events.append(event)
+        return events
+
     # -- from audio to jobs: on the event loop, never waits ---------------------------------
 
     def _hear_window(self, window: audio.Floats, likely: float) -> None:
@@ -404,20 +419,25 @@ class Ear:
             if isinstance(job, UtteranceEnded):
                 if self._last_word_end:
                     self._events.put_nowait(job)
-                continue
-            text = await job.reading if job.reading else ""
-            self._unread -= 1
-            if not any(c.isalnum() for c in text):
-                text = ""
-            if not text and not job.even_empty:
-                continue
-            words = _spread(text, job.start, job.voice_end)
-            if words:
-                self._last_word_end = words[-1].end
-            self._events.put_nowait(
-                Heard(text, words, job.start, job.end, True, job.ended, job.flushed)
-            )
+            else:
+                await self._read_job(job)
+            self._jobs.task_done()
+        self._jobs.task_done()
         self._events.put_nowait(None)
+
+    async def _read_job(self, job: "_Job") -> None:
+        text = await job.reading if job.reading else ""
+        self._unread -= 1
+        if not any(c.isalnum() for c in text):
+            text = ""
+        if not text and not job.even_empty:
+            return
+        words = _spread(text, job.start, job.voice_end)
+        if words:
+            self._last_word_end = words[-1].end
+        self._events.put_nowait(
+            Heard(text, words, job.start, job.end, True, job.ended, job.flushed)
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 from websockets.exceptions import ConnectionClosedError
 
-from sandbox.speech import listen, recogniser, speak, synthesiser
+from sandbox.speech import listen, live, recogniser, speak, synthesiser
 from sandbox.speech.wer import wer
 
 SECOND = b"\xff" * 8000
@@ -207,7 +207,7 @@ async def test_a_control_message_that_is_not_json_is_named_and_the_stream_goes_o
 async def test_a_client_that_sends_nothing_is_closed_with_net_0001(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listen, "IDLE_S", 0.05)
+    monkeypatch.setattr(live, "IDLE_S", 0.05)
 
     async with service() as server, client(server).listen.v1.connect(**TWILIO) as stt:
         with pytest.raises(ConnectionClosedError, match="NET-0001") as closed:
