@@ -370,6 +370,29 @@ class CallEvent(models.Model):
         return self.kind
 
 
+class FlightLog(models.Model):
+    """A piece of what a media socket's conversation machine was told and decided, compressed.
+
+    ``generation`` is the socket's, ``number`` the piece's place in it, from 0.
+    """
+
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="flight_logs")
+    generation = models.PositiveIntegerField()
+    number = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        ordering = ["generation", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["call", "generation", "number"], name="calls_flightlog_in_order"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.generation}:{self.number}"
+
+
 class AftercareQuerySet(models.QuerySet["Aftercare"]):
     def due(self, now: datetime) -> "AftercareQuerySet":
         """After-care to do now, the longest due first."""

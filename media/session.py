@@ -59,6 +59,7 @@ from media.events import (
     VoiceRose,
     Words,
 )
+from media.flight import FlightRecorder
 from media.journal import Journal, in_thread
 from media.recorder import Recorder
 from media.speaker import Speaker
@@ -99,6 +100,7 @@ class Session:
         self._beeps = BeepDetector()
         self._voice_ended = 0  # ms; when the caller's last loud frame was heard
         self._journal = Journal()
+        self._flight = FlightRecorder(call, self._journal.put)
         self._recorder = (
             Recorder(
                 settings.RECORDINGS_DIR / f"{call.call_id}.wav",
@@ -182,6 +184,7 @@ class Session:
         if self._recorder is not None:
             self._recorder.finish(self.now())
         self._flush_events()
+        self._flight.hand_over()
         self._journal.put(self._close_media)
         await self._journal.aclose()
         metrics.LIVE_CALLS.dec()
@@ -280,13 +283,15 @@ class Session:
     # --- what the machine wants -------------------------------------------------------------------
 
     def _step(self, event: Event) -> None:
-        for action in self._conversation.handle(event):
-            self._carry_out(action)
-        self._flush_events()
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
+        actions = self._conversation.handle(event)
         wake_at = self._conversation.wake_at
+        self._flight.step(event, actions, wake_at)
+        for action in actions:
+            self._carry_out(action)  # never a step of its own
+        self._flush_events()
+        self._set_alarm(wake_at)
+
+    def _set_alarm(self, wake_at: int | None) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
