@@ -1,7 +1,7 @@
 """A recorded call, played to the machine again."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -217,7 +217,7 @@ def test_what_is_no_flight_log_is_refused(line):
 class TestTheRecorder:
     def record(self, play: Recorded, call: Any) -> list[tuple[Any, ...]]:
         """Record a played call; return the writes that it asked for, done."""
-        live = LiveCallFactory(pk=call.pk)
+        live = cast("LiveCall", LiveCallFactory(pk=call.pk))
         writes: list[tuple[Any, ...]] = []
         recorder = FlightRecorder(live, lambda *write: writes.append(write))
         for step in play.steps:

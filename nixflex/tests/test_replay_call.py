@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def recorded_call() -> Call:
-    call: Call = CallFactory(over=True)
+    call = cast("Call", CallFactory(over=True))
     play = a_short_call(pk=call.pk)
     recorder = FlightRecorder(play.machine.call, lambda write, *arguments: write(*arguments))
     for step in play.steps:
