@@ -159,13 +159,7 @@ def open_media(
         call.refresh_from_db(fields=["status", "answered_at"])
         call.media_generation += 1
         call.media_seen_at = timezone.now()
-        memory = memory_of(
-            call.agent,
-            call.number,
-            call.their_number,
-            before=call.created_at,
-            given=gate.told_of(call),
-        )
+        memory = _memory(call, call.agent)
         live = _live(call, call.agent, memory)
         call.system_prompt_used = f"{live.system_stable}\n\n{live.system_call}"
         call.memory_used = list(memory.record)
@@ -184,6 +178,32 @@ def open_media(
 def _signed(call: Call, signature: str) -> bool:
     account = carrier_account_of(call)
     return account is not None and twilio.verify_socket_signature(account.token, signature)
+
+
+@_own_connection
+def foresee(call_pk: int) -> LiveCall | None:
+    """Return what a media socket of a call that rings would be told, were it answered now; None if
+    it does not ring any more, or nobody may talk. Writes nothing.
+    """
+    call = (
+        Call.objects.select_related("agent", "number__carrier_account")
+        .filter(pk=call_pk, status__in=(Call.Status.INITIATED, Call.Status.RINGING))
+        .filter(intended_reason="", media_generation=0)
+        .first()
+    )
+    if call is None or call.agent is None:
+        return None
+    return _live(call, call.agent, _memory(call, call.agent))
+
+
+def _memory(call: Call, agent: Agent) -> Memory:
+    return memory_of(
+        agent,
+        call.number,
+        call.their_number,
+        before=call.created_at,
+        given=gate.told_of(call),
+    )
 
 
 def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:

@@ -16,7 +16,7 @@ from accounts.hours.enforcement import refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
-from calls import news, nudges, usage
+from calls import news, nudges, openings, usage
 from calls.models import Aftercare, Call, CallEvent, DialAttempt
 from calls.signals import call_ended
 
@@ -168,6 +168,8 @@ def move_call(
     record(call, status)
     if status == Call.Status.IN_PROGRESS:
         news.tell_started(call)
+    elif status == Call.Status.RINGING:
+        transaction.on_commit(partial(openings.want, call.pk), robust=True)
     return True
 
 
@@ -248,6 +250,7 @@ def _end(
     transaction.on_commit(partial(_announce_end, call.pk), robust=True)
     transaction.on_commit(partial(nudges.after_call, call.pk), robust=True)
     transaction.on_commit(nudges.dial_next, robust=True)  # its line is free
+    transaction.on_commit(partial(openings.forget, call.pk), robust=True)
 
 
 def _announce_end(call_pk: int) -> None:

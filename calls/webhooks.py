@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import CarrierAccount
 from agents.models import PhoneNumber
-from calls import dialling, gate, presence, services, usage
+from calls import dialling, gate, openings, presence, services, usage
 from calls.admission import admit_inbound
 from calls.commands import send_command
 from calls.models import Call, DialAttempt
@@ -157,7 +157,10 @@ def _ring(knock: Knock) -> HttpResponse:
     if not gate.lets_in(call):
         services.turn_away(call.pk)
         return _answer(twiml.reject_busy())
-    return _answer(next_verb(call.pk, ring_s=agent.pickup_delay if agent else 0))
+    ring_s = agent.pickup_delay if agent else 0
+    if ring_s:
+        openings.want(call.pk)
+    return _answer(next_verb(call.pk, ring_s=ring_s))
 
 
 @csrf_exempt

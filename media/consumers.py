@@ -10,6 +10,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from calls import live
 from calls.live import LiveCall, MediaRefused
+from media import openings
 from media.commands import listener
 from media.journal import in_thread
 from media.roster import roster
@@ -81,7 +82,8 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
             # The pass is not used up by this: the carrier asks again, and another has room.
             raise _Refused(NORMAL, "this process takes no more calls")
         call = await self._admit(started)
-        session = Session(call, TwilioStream(started.stream_sid), self._send_text)
+        opening = await in_thread(openings.take, call)
+        session = Session(call, TwilioStream(started.stream_sid), self._send_text, opening=opening)
         listener().add(call.call_id, session)
         roster().enter(session)
         try:

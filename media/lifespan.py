@@ -1,5 +1,5 @@
-"""A media server's beginning and end: it says that it is there, and on SIGTERM lets its calls end
-before it does.
+"""A media server's beginning and end: it says that it is there and takes part in preparing
+openings, and on SIGTERM lets its calls end before it does.
 
 The server itself would close every socket at once. So the signal goes to the roster first, and to
 the server when no call is left, or ``MEDIA_DRAIN_SECONDS`` are over and the rest have moved. A
@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from media.openings import Preparer
 from media.roster import roster
 
 _draining: set[asyncio.Task[None]] = set()
@@ -26,13 +27,18 @@ async def lifespan(
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     """The ASGI lifespan protocol."""
+    preparer = Preparer() if settings.PREPARE_OPENINGS else None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             roster().start()
+            if preparer is not None:
+                preparer.start()
             _drain_on_sigterm(asyncio.get_running_loop())
             await send({"type": "lifespan.startup.complete"})
         else:
+            if preparer is not None:
+                await preparer.aclose()
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -11,6 +11,11 @@ ANSWER_SECONDS = Histogram(
 PROVIDER_ERRORS = Counter(
     "nixflex_media_provider_errors_total", "Failures of a provider, by its part", ["part", "error"]
 )
+OPENINGS = Counter(
+    "nixflex_media_openings_total",
+    "Openings prepared while a call rang, and calls that found one ready",
+    ["outcome"],  # prepared, failed; used, missed
+)
 INTERRUPTIONS = Counter("nixflex_media_interruptions_total", "Replies that the caller cut short")
 LOOP_LAG_SECONDS = Histogram(
     "nixflex_media_loop_lag_seconds",

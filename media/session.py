@@ -18,6 +18,7 @@ from agents.tools.base import ToolCall, ToolResult
 from agents.tools.using import use
 from calls import live
 from calls.live import LiveCall, LiveEvent
+from calls.openings import Opening
 from media import metrics
 from media.audio import VoiceActivity, VoiceRise
 from media.beep import BeepDetector
@@ -86,9 +87,16 @@ class Session:
     """
 
     def __init__(
-        self, call: LiveCall, transport: Transport, send: Callable[[str], Awaitable[None]]
+        self,
+        call: LiveCall,
+        transport: Transport,
+        send: Callable[[str], Awaitable[None]],
+        *,
+        opening: Opening | None = None,
     ) -> None:
+        """``opening``: what was prepared while the call rang."""
         self.call = call
+        self._opening = opening
         self.done = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         # One clock for the whole call, however many sockets it has had.
@@ -125,7 +133,7 @@ class Session:
                 Note("transcriber_lost", {"error": error, "tries": tries})
             ),
         )
-        self._voice = Voice(call.voice, call.speaking_rate)
+        self._voice = Voice(call.voice, call.speaking_rate, opening.audio if opening else None)
         self._writer = Writer(
             transport,
             send,
@@ -161,6 +169,10 @@ class Session:
         self._hold(self._transcriber.run())
         self._hold(self._writer.run())
         self._speaker.start()
+        if (opening := self._opening) is not None:
+            self._note(Note("opening_ready", {"audio_ms": opening.audio_ms}))
+            if opening.fixed:  # nobody asks the model for it
+                self._opening = None
         self._step(Opened(self.now()))
         if verdict := self.call.extras.get("amd_result"):  # it came before this socket did
             self._step(MachineVerdict(self.now(), str(verdict)))
@@ -378,6 +390,12 @@ class Session:
 
     async def _reply(self, ask: AskModel) -> None:
         call = self.call
+        opening, self._opening = self._opening, None
+        if opening is not None:  # it answers the first request of a call, which is for the opening
+            self._forget_reply()
+            self._step(ModelText(self.now(), ask.generation, opening.text))
+            self._step(ModelDone(self.now(), ask.generation))
+            return
         wanted: list[ToolCall] = []
         try:
             async for piece in write_reply(

@@ -37,6 +37,7 @@ class Speaker:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        self._hold(self._voice.open())
         self._task = self._hold(self._run(None))
 
     def say(self, clause: Speak) -> None:
@@ -62,7 +63,6 @@ class Speaker:
     async def _run(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait([before])
-        await self._voice.open()
         while True:
             clause = await self._clauses.get()
             try:

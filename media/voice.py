@@ -40,10 +40,15 @@ class Voice:
     drops the rest.
     """
 
-    def __init__(self, model: str, speed: float | None = None) -> None:
+    def __init__(
+        self, model: str, speed: float | None = None, ready: dict[str, bytes] | None = None
+    ) -> None:
+        """``ready``: the audio of texts that need not be made any more, each once."""
+        self._ready = ready or {}
         self._model = model
         self._speed = speed
         self._socket: AsyncV1SocketClient | None = None
+        self._connecting = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._flushes: deque[float] = deque(maxlen=FLUSHES_PER_MINUTE)
         self._unfinished = False  # audio of a dropped clause may still be on its way
@@ -59,6 +64,9 @@ class Voice:
         """Yield a clause's audio. Raises :class:`VoiceFailed` when no way is left, or half
         of it was said.
         """
+        if (mulaw := self._ready.pop(text, None)) is not None:
+            yield mulaw
+            return
         said = False
         if self._may_flush():
             try:
@@ -86,16 +94,16 @@ class Voice:
         return not full or time.monotonic() - self._flushes[0] > 60
 
     async def _connected(self) -> AsyncV1SocketClient:
-        if self._socket is not None:
+        async with self._connecting:
+            if self._socket is None:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    socket: AsyncV1SocketClient = await self._stack.enter_async_context(
+                        speech_client().speak.v1.connect(
+                            model=self._model, encoding="mulaw", sample_rate=8000, speed=self._speed
+                        )
+                    )
+                self._socket = socket
             return self._socket
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            socket: AsyncV1SocketClient = await self._stack.enter_async_context(
-                speech_client().speak.v1.connect(
-                    model=self._model, encoding="mulaw", sample_rate=8000, speed=self._speed
-                )
-            )
-        self._socket = socket
-        return socket
 
     async def _disconnect(self) -> None:
         stack, self._stack, self._socket = self._stack, AsyncExitStack(), None

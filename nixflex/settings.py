@@ -102,6 +102,9 @@ CARRIER_CALLS_PER_SECOND = env.float("CARRIER_CALLS_PER_SECOND", default=1.0)
 CALL_PRICE_MICROS_PER_MINUTE = env.int("CALL_PRICE_MICROS_PER_MINUTE", default=80_000)
 # Calls that one media process takes; it takes fewer while its event loop runs late.
 MEDIA_MAX_CALLS = env.int("MEDIA_MAX_CALLS", default=80)
+# What an agent says first is written and spoken while the call still rings. Of a call that nobody
+# answers it was made for nothing.
+PREPARE_OPENINGS = env.bool("PREPARE_OPENINGS", default=True)
 # How long a media process that is told to stop lets its calls go on before they move to another.
 MEDIA_DRAIN_SECONDS = env.int("MEDIA_DRAIN_SECONDS", default=90)
 # Media processes that ``make run`` starts on the media port.

@@ -9,7 +9,7 @@ from accounts.factories import api_client
 from agents.factories import CallerFactory, PhoneNumberFactory
 from agents.models import Agent, Caller, PhoneNumber
 from agents.tests.customer_server import CustomerServer, running_customer_server
-from calls import gate, live, tickets
+from calls import gate, live, openings, tickets
 from calls.factories import new_sid
 from calls.models import Call
 from calls.tests.test_webhooks import verbs
@@ -70,6 +70,32 @@ def test_a_call_the_gate_turns_away_is_busy_and_leaves_no_row(
 
     assert verbs(rings(number)) == ["Reject"]
     assert not Call.objects.exists()
+
+
+def test_an_opening_is_prepared_for_those_whom_the_gate_lets_in(
+    number: PhoneNumber, customer: CustomerServer
+):
+    openings._valkey().delete(openings.WANTED)
+    customer.answer = (200, {"action": "reject"})
+    rings(number)
+    assert not openings._valkey().exists(openings.WANTED)
+
+    customer.answer = (200, {"action": "accept"})
+    rings(number)
+
+    call = Call.objects.get()
+    assert openings._valkey().lpop(openings.WANTED) == str(call.pk).encode()
+
+
+def test_no_opening_is_prepared_where_nobody_hears_it_ring(
+    number: PhoneNumber, customer: CustomerServer
+):
+    openings._valkey().delete(openings.WANTED)
+    Agent.objects.update(pickup_delay=0)
+
+    assert verbs(rings(number)) == ["Connect", "Redirect"]
+
+    assert not openings._valkey().exists(openings.WANTED)
 
 
 @pytest.mark.parametrize(

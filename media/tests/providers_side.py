@@ -3,7 +3,7 @@ the test tells them at the moment it tells them."""
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -26,6 +26,8 @@ class Providers:
         self.listeners: list[web.WebSocketResponse] = []
         self.ended: list[dict[str, str]] = []
         self.refuse_speak_socket = False
+        self.refuse_speak = False
+        self.before_reply: Callable[[], Awaitable[None]] | None = None
         self.refuse_listening = 0  # so many upgrades get 429
         self.listening = asyncio.Event()
         app = web.Application()
@@ -97,11 +99,15 @@ class Providers:
         return ws
 
     async def _speak(self, request: web.Request) -> web.Response:
+        if self.refuse_speak:
+            return web.Response(status=500)
         self.by_rest.append((await request.json())["text"])
         return web.Response(body=b"\x10" * CLAUSE_MS * 8)
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         self.prompts.append(await request.json())
+        if self.before_reply is not None:
+            await self.before_reply()
         reply = self.replies.pop(0) if self.replies else "I see."
         if isinstance(reply, int):
             error = {"type": "overloaded_error", "message": "no"}
