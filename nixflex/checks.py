@@ -18,6 +18,7 @@ SERVICES = {
     "TWILIO_API_URL": ("https://api.twilio.com", None),
     "DEEPGRAM_API_URL": ("https://api.deepgram.com", "DEEPGRAM_API_KEY"),
     "ANTHROPIC_API_URL": ("https://api.anthropic.com", "ANTHROPIC_API_KEY"),
+    "CALCOM_API_URL": ("https://api.cal.com", None),  # keys come with each number's calendar
 }
 
 

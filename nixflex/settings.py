@@ -73,7 +73,9 @@ LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
 # Asked in a call when the agent's model fails before it has said anything; empty: that one again.
 LLM_FALLBACK_MODEL = env.str("LLM_FALLBACK_MODEL", default="claude-sonnet-5-5")
 # Bookings; another server for whoever hosts Cal.com themselves.
-CALCOM_API_URL = env.str("CALCOM_API_URL", default="") or "https://api.cal.com"
+CALCOM_API_URL = env.str("CALCOM_API_URL", default="") or (
+    SANDBOX_URL if SANDBOX else "https://api.cal.com"
+)
 # Where finished calls go for numbers that are connected to GoHighLevel.
 GOHIGHLEVEL_API_URL = (
     env.str("GOHIGHLEVEL_API_URL", default="") or "https://services.leadconnectorhq.com"

@@ -20,7 +20,7 @@ os.environ |= {
 }
 for _name in ("PORT", "MEDIA_PORT", "SANDBOX_PORT", "MEDIA_URL", "ALLOWED_HOSTS"):
     os.environ.pop(_name, None)
-for _service in ("TWILIO", "DEEPGRAM", "ANTHROPIC"):
+for _service in ("TWILIO", "DEEPGRAM", "ANTHROPIC", "CALCOM"):
     os.environ.pop(f"{_service}_API_URL", None)
     os.environ.pop(f"{_service}_API_KEY", None)
 

@@ -125,6 +125,7 @@ def _sandbox_parts() -> str:
         "carrier": settings.TWILIO_API_URL,
         "speech": settings.DEEPGRAM_API_URL,
         "model": settings.ANTHROPIC_API_URL,
+        "calendar": settings.CALCOM_API_URL,
     }
     parts = [part for part, url in urls.items() if url == settings.SANDBOX_URL]
     return ",".join(parts) if settings.SANDBOX else ""

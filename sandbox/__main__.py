@@ -1,4 +1,4 @@
-"""``python -m sandbox --port 8002 [--only carrier,speech,model] [--cps 1]``: run the simulation."""
+"""``python -m sandbox --port 8002 [--only carrier,speech,…] [--cps 1]``: run the simulation."""
 
 import argparse
 import asyncio
@@ -15,6 +15,7 @@ from aiohttp import web
 from sandbox.app import PARTS, build
 
 PARENT_POLL_S = 0.5
+PLAYS = {"carrier": "Twilio", "speech": "Deepgram", "model": "Claude", "calendar": "Cal.com"}
 
 log = logging.getLogger("sandbox")
 
@@ -34,12 +35,12 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="sandbox", description="SIMULATION of Twilio, Deepgram and Claude on loopback"
+        prog="sandbox", description="SIMULATION of Twilio, Deepgram, Claude and Cal.com on loopback"
     )
     parser.add_argument("--port", type=int, default=8002)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
-        "--only", default=",".join(PARTS), help="comma-separated parts: carrier, speech, model"
+        "--only", default=",".join(PARTS), help=f"comma-separated parts: {', '.join(PARTS)}"
     )
     parser.add_argument(
         "--cps",
@@ -75,9 +76,7 @@ async def _serve(options: argparse.Namespace, parent: int) -> int:
     origin = f"http://{options.host}:{options.port}"
     log.info(
         "SIMULATION: the sandbox plays %s on %s. No telephone rings, no provider is contacted.",
-        ", ".join(
-            {"carrier": "Twilio", "speech": "Deepgram", "model": "Claude"}[p] for p in options.only
-        ),
+        ", ".join(PLAYS[part] for part in options.only),
         origin,
     )
     runner = web.AppRunner(

@@ -1,4 +1,4 @@
-"""The sandbox's one web application: the carrier, the speech service and the model on one port."""
+"""The sandbox's one web application: carrier, speech service, model and calendar on one port."""
 
 import asyncio
 import importlib
@@ -16,7 +16,7 @@ from sandbox.carrier.network import Directory
 
 log = logging.getLogger("sandbox")
 
-PARTS = ("carrier", "speech", "model")
+PARTS = ("carrier", "speech", "model", "calendar")
 MODULES = {
     "speech": (
         "sandbox.speech.listen",
@@ -25,6 +25,7 @@ MODULES = {
         "sandbox.people.control",
     ),
     "model": ("sandbox.model.messages",),
+    "calendar": ("sandbox.calendar.api",),
 }
 WARM = ("sandbox.speech.recogniser", "sandbox.speech.synthesiser")
 LARGEST_BODY = 32 * 1024 * 1024
@@ -51,9 +52,9 @@ def build(
     if "carrier" in wanted:
         app.cleanup_ctx.append(install(directory or _people(wanted), cps=cps, origin=origin))
         app.add_routes(rest.routes())
-    for part in ("speech", "model"):
+    for part, names in MODULES.items():
         if part in wanted:
-            for name in MODULES[part]:
+            for name in names:
                 app.add_routes(cast("list[web.RouteDef]", importlib.import_module(name).routes()))
     app.cleanup_ctx.append(_warm_up)
     return app

@@ -10,7 +10,16 @@ from typing import Any
 from aiohttp import web
 
 PARTS = frozenset(
-    {"create_call", "create_message", "callbacks", "stream", "socket_loss", "speech", "model"}
+    {
+        "create_call",
+        "create_message",
+        "callbacks",
+        "stream",
+        "socket_loss",
+        "speech",
+        "model",
+        "calendar",
+    }
 )
 SOCKET_LOSS = frozenset({"next_verb", "end_call", "half_open"})
 

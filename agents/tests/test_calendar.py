@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from accounts.factories import api_client
 from agents.factories import CalendarFactory, PhoneNumberFactory
 from agents.models import Calendar
 from agents.tests.customer_server import CustomerServer, running_customer_server
+from agents.tests.outside import running_sandbox
 from agents.tools.base import Outcome, Tool, ToolCall
 from agents.tools.calendar import calendar_tools
 from agents.tools.readback import _languages, is_yes, question
@@ -247,3 +248,41 @@ def test_every_language_can_ask_for_everything_and_take_a_yes():
 )
 def test_only_a_whole_reply_is_a_yes(language: str, text: str, expected: bool):
     assert is_yes(language, text) is expected
+
+
+# --- beside a calendar that speaks the protocol ---------------------------------------------------
+
+
+def test_an_appointment_lives_and_dies_in_the_sandboxs_calendar(settings: Any):
+    with running_sandbox("calendar") as sandbox:
+        settings.CALCOM_API_URL = sandbox.url
+        own = tools()
+        day = next_weekday()
+
+        free = ask(own, "check_availability", date=day)
+        made = ask(own, "book_appointment", **BOOK | {"start": f"{day}T14:00"})
+        taken = ask(tools(), "book_appointment", **BOOK | {"start": f"{day}T14:00"})
+        assert made.booking is not None
+        uid = made.booking["booking_uid"]
+        found = ask(own, "find_booking", email=BOOK["email"])
+        moved = ask(own, "reschedule_booking", booking_uid=uid, start=f"{day}T15:30")
+        assert moved.booking is not None
+        gone = ask(own, "cancel_booking", booking_uid=moved.booking["booking_uid"])
+        nothing = ask(own, "find_booking", email=BOOK["email"])
+
+    assert f'{day}": ["09:00", "09:30"' in free.content
+    assert taken.failed
+    assert "already has booking" in taken.content
+    assert f'"booking_uid": "{uid}"' in found.content
+    assert f"{day}T14:00" in found.content
+    assert moved.booking["booking_uid"] != uid
+    assert gone.booking is not None
+    assert gone.booking["attendee_name"] == "Sam Carter"
+    assert nothing.content == "There is no upcoming booking with this email."
+
+
+def next_weekday() -> str:
+    day = datetime.now(UTC).date() + timedelta(days=1)
+    while day.weekday() > 4:
+        day += timedelta(days=1)
+    return day.isoformat()

@@ -151,7 +151,7 @@ def test_the_sandbox_plays_only_what_the_settings_point_at(settings):
     sandbox = supervisor.processes()[0]
 
     assert sandbox.name == "sandbox"
-    assert "--only=carrier,model" in sandbox.command
+    assert "--only=carrier,model,calendar" in sandbox.command
 
 
 def test_without_the_sandbox_nothing_of_it_runs(settings):

@@ -1,6 +1,7 @@
 """Anthropic's Messages API on loopback: the HTTP routes of the simulated model."""
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -113,7 +114,18 @@ class MessagesApi:
                 **_labels(request),
             }
         )
-        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):  # who is interrupted stops listening to us
+            await response.prepare(request)
+            await self._send(request, response, message, fault)
+        return response
+
+    async def _send(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        message: dict[str, Any],
+        fault: dict[str, Any],
+    ) -> None:
         token_s = _wait_s("SANDBOX_MODEL_TOKEN_MS", 10)
         sent = 0
         kind = fault.get("kind")
@@ -134,9 +146,8 @@ class MessagesApi:
             if kind == "drop":
                 if request.transport is not None:
                     request.transport.abort()
-                return response
+                return
         await response.write_eof()
-        return response
 
     async def count_tokens(self, request: web.Request) -> web.StreamResponse:
         """``POST /v1/messages/count_tokens``."""

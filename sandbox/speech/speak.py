@@ -1,6 +1,7 @@
 """``/v1/speak``: Deepgram's text to speech, REST and WebSocket, in front of a real synthesiser."""
 
 import asyncio
+import contextlib
 import json
 import re
 import struct
@@ -105,16 +106,17 @@ async def speak(request: web.Request) -> web.StreamResponse:
         }
     )
     response.enable_chunked_encoding()
-    await response.prepare(request)
-    if container == "wav":
-        await response.write(options.wav_header())
-    if not fault("silent"):
-        async for sentence in options.audio(text):
-            if delay := fault("slow_s"):
-                await asyncio.sleep(delay)
-            for at in range(0, len(sentence), _CHUNK):
-                await response.write(sentence[at : at + _CHUNK])
-    await response.write_eof()
+    with contextlib.suppress(ConnectionError):  # who asked may have gone
+        await response.prepare(request)
+        if container == "wav":
+            await response.write(options.wav_header())
+        if not fault("silent"):
+            async for sentence in options.audio(text):
+                if delay := fault("slow_s"):
+                    await asyncio.sleep(delay)
+                for at in range(0, len(sentence), _CHUNK):
+                    await response.write(sentence[at : at + _CHUNK])
+        await response.write_eof()
     return response
 
 

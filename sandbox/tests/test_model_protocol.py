@@ -5,10 +5,11 @@ import json
 import anthropic
 import httpx2
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 from pydantic import BaseModel
 
 from sandbox import faults
+from sandbox.model import messages
 from sandbox.tests.model_server import model_server, sdk
 
 HAIKU = "claude-haiku-5-5"
@@ -353,3 +354,23 @@ async def test_a_dropped_socket_and_a_stall_are_raw_transport_errors(url):
                 await stream.get_final_message()
 
     assert not isinstance(dropped.value, anthropic.APIError)
+
+
+async def test_who_hangs_up_in_the_middle_of_a_reply_leaves_no_traceback(monkeypatch, caplog):
+    monkeypatch.setenv("SANDBOX_MODEL_TOKEN_MS", "5")
+    app = web.Application()
+    app.add_routes(messages.routes())
+    runner = web.AppRunner(app)  # as the sandbox's process: handlers are not cancelled
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    async with sdk(f"http://{host}:{port}") as client:
+        async with client.messages.stream(**QUIET, messages=ASK) as stream:
+            async for event in stream:
+                if event.type == "text":
+                    break
+        again = await client.messages.create(**QUIET, messages=ASK)
+    await runner.cleanup()
+
+    assert again.content[0].text.startswith("We open at 8.")
+    assert [record.message for record in caplog.records if record.exc_info] == []
