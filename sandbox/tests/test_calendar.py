@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -21,17 +22,12 @@ Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
-async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return NOW
-
-    monkeypatch.setattr(api, "datetime", Clock)
+async def client() -> AsyncIterator[Client]:
     app = web.Application()
     app.add_routes(api.routes())
-    async with TestClient(TestServer(app)) as client:
-        yield client
+    with time_machine.travel(NOW):
+        async with TestClient(TestServer(app)) as client:
+            yield client
     faults.clear()
 
 
