@@ -109,6 +109,11 @@ def write(
     )
 
 
+def preload() -> None:
+    """Load the provider's SDK now: for a process whose children will ask a model."""
+    import anthropic.resources.messages  # noqa: F401
+
+
 @cache
 def _client(api_key: str, base_url: str) -> "Anthropic":
     """One for each process: a new one costs 20 ms of reading certificates. Threads may share it."""

@@ -16,16 +16,15 @@ app.autodiscover_tasks()
 
 @worker_init.connect
 def load_before_forking(sender: Any, **_: Any) -> None:
-    """Load once, in the parent, what each pool process would load at its first task: the SDKs take
-    over a second of processor time, and a call's after-care waits for it.
+    """Load once, in the parent, what each pool process would load at its first task: the model's
+    SDK takes over a second of processor time, and a call's after-care waits for it.
 
-    A pool of threads (``make run``) loads them once anyway, when it first needs them.
+    A pool of threads (``make run``) loads it once anyway, when it first needs it.
     """
     if "prefork" not in str(sender.pool_cls):
         return
-    import anthropic.resources.messages
-    import twilio.rest.api.v2010.account
+    from agents import model
 
-    assert anthropic and twilio  # noqa: S101 (loaded for what forks from here)
+    model.preload()
     gc.collect()
     gc.freeze()  # the children share these pages as long as nobody counts their garbage
