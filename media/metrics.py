@@ -1,5 +1,8 @@
 """What a media process says about itself on ``/metrics``."""
 
+import asyncio
+import weakref
+
 from prometheus_client import Counter, Gauge, Histogram
 
 LIVE_CALLS = Gauge("nixflex_media_live_calls", "Calls whose audio runs in this process")
@@ -22,3 +25,15 @@ LOOP_LAG_SECONDS = Histogram(
     "How late the event loop runs what is due",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+TASKS = Gauge("nixflex_media_tasks", "Tasks of the event loop that carries the calls")
+
+
+def count_tasks_of(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a scrape count this loop's tasks."""
+    ref = weakref.ref(loop)
+
+    def tasks() -> float:
+        loop = ref()
+        return 0.0 if loop is None else float(len(asyncio.all_tasks(loop)))
+
+    TASKS.set_function(tasks)

@@ -47,6 +47,7 @@ class Roster:
         self._changed = asyncio.Event()
         self._stays = False
         self._task: asyncio.Task[None] | None = None
+        metrics.count_tasks_of(asyncio.get_running_loop())
 
     @property
     def live(self) -> int:

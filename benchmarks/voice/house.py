@@ -68,24 +68,23 @@ def begin(number: PhoneNumber, count: int) -> list[dict[str, str]]:
     """End the calls of the round before, and let ``count`` people call."""
     for pk in list(Call.objects.filter(ended_at=None).values_list("pk", flat=True)):
         services.end_call(pk, Call.Status.COMPLETED, at=timezone.now())
+    return [admit(number, person) for person in range(count)]
+
+
+def admit(number: PhoneNumber, person: int) -> dict[str, str]:
+    """Let a person call, and return how their media socket gets in."""
+    sid = f"CA{secrets.token_hex(16)}"
+    with transaction.atomic():
+        call = admit_inbound(number, carrier_sid=sid, from_number=f"+4473861{person % 100_000:05d}")
+    if call is None:
+        raise RuntimeError("a call was not admitted")
     signer = RequestValidator(number.carrier_account.auth_token)
-    signature = signer.compute_signature(settings.MEDIA_STREAM_URL, {})
-    ways = []
-    for person in range(count):
-        sid = f"CA{secrets.token_hex(16)}"
-        with transaction.atomic():
-            call = admit_inbound(number, carrier_sid=sid, from_number=f"+4473861{person:05d}")
-        if call is None:
-            raise RuntimeError("a call was not admitted")
-        ways.append(
-            {
-                "call_sid": sid,
-                "account_sid": number.carrier_account.sid,
-                "signature": signature,
-                "ticket": tickets.issue(call),
-            }
-        )
-    return ways
+    return {
+        "call_sid": sid,
+        "account_sid": number.carrier_account.sid,
+        "signature": signer.compute_signature(settings.MEDIA_STREAM_URL, {}),
+        "ticket": tickets.issue(call),
+    }
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ HEAD = (
     f"{'MiB/call':>8} {'late':>5} {'lag':>5}"
 )
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/performance.md"
-MARKS = ("<!-- begin: python -m benchmarks.voice -->", "<!-- end -->")
+BEGIN, END = "<!-- begin: python -m benchmarks.voice -->", "<!-- end -->"
 # The stub transcriber knows a "mm-hmm" by its bytes; these engines send audio on as it came, and
 # do not answer every voice.
 KNOWN_WORDS = {"nixflex"}
@@ -52,24 +52,30 @@ def line(row: Row) -> str:
 
 def write(done: list[Round]) -> None:
     """Put the measured part into docs/performance.md; the words around it stay."""
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    document = f"{before}{MARKS[0]}\n{_measured(done)}{MARKS[1]}{after}"
-    DOCUMENT.write_text(document, encoding="utf-8")
+    put(_measured(done), BEGIN)
+
+
+def put(measured: str, begin: str) -> None:
+    """Write ``measured`` between the line ``begin`` and the next end mark of the document."""
+    before, found, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
+    if not found:
+        raise RuntimeError(f"{DOCUMENT} has no line {begin}")
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{begin}\n{measured}{END}{after}", encoding="utf-8")
 
 
 def _measured(done: list[Round]) -> str:
     speeds = [r.speed for r in done]
     lines = [
         "",
-        f"Measured {datetime.now(UTC):%d %B %Y, %H:%M} UTC on {_machine()}; "
+        f"Measured {datetime.now(UTC):%d %B %Y, %H:%M} UTC on {machine()}; "
         f"Python {platform.python_version()}, uvicorn {version('uvicorn')}, "
         f"uvloop {version('uvloop')}, deepgram-sdk {version('deepgram-sdk')}, "
         f"anthropic {version('anthropic')}. {len(done)} rounds of {done[0].seconds:.0f} s. "
         f"Between rounds the same loop of plain Python ran {min(speeds):.0f} to "
         f"{max(speeds):.0f} times a second on the engine's core: the machine is not ours alone.",
         "",
-        _table([COLUMNS, *(_cells(row, done) for row in _sorted(rows(done)))]),
+        table([COLUMNS, *(_cells(row, done) for row in _sorted(rows(done)))]),
         "",
     ]
     lines += [f"* **{name}**: {words}" for name, words in _verdicts(rows(done)).items()]
@@ -122,13 +128,15 @@ def _verdicts(table: list[Row]) -> dict[str, str]:
     return verdicts
 
 
-def _table(cells: list[tuple[str, ...]]) -> str:
+def table(cells: list[tuple[str, ...]]) -> str:
+    """Markdown of rows, the first of which is the head."""
     head, *body = cells
     rule = tuple("---" for _ in head)
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body))
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What this was measured on."""
     model = "an unknown processor"
     info = Path("/proc/cpuinfo")
     if info.exists():

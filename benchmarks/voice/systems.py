@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.voice.caller import Way
 
@@ -54,9 +55,14 @@ def free_port() -> int:
 
 
 class House:
-    """Nixflex's database and calls (``benchmarks/voice/house.py``), and its media process."""
+    """Nixflex's database and calls (``benchmarks/voice/house.py``), and its media process.
 
-    def __init__(self, stubs_url: str) -> None:
+    ``module`` is the process that makes the calls; ``settings`` are more of the environment.
+    """
+
+    def __init__(
+        self, stubs_url: str, module: str = "benchmarks.voice.house", **settings: str
+    ) -> None:
         self._port = free_port()
         self._environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "nixflex.settings",
@@ -73,10 +79,11 @@ class House:
             "TWILIO_API_URL": stubs_url,
             "DEEPGRAM_API_URL": stubs_url,
             "ANTHROPIC_API_URL": stubs_url,
+            **settings,
         }
         (WORKSHOP / "data").mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.voice.house"],
+            [sys.executable, "-m", module],
             cwd=PROJECT,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -88,20 +95,24 @@ class House:
             raise RuntimeError("the database did not come up")
 
     def begin(self, calls: int) -> list[Way]:
+        return [self.way(known) for known in self.ask(str(calls))]
+
+    def ask(self, order: str) -> Any:
+        """Have the process that makes the calls do something; return its answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{calls}\n")
+        self._process.stdin.write(f"{order}\n")
         self._process.stdin.flush()
-        return [
-            Way(
-                f"ws://127.0.0.1:{self._port}/media/twilio/",
-                {"X-Twilio-Signature": way["signature"]},
-                way["account_sid"],
-                way["call_sid"],
-                {"t": way["ticket"]},
-            )
-            for way in json.loads(self._process.stdout.readline())
-        ]
+        return json.loads(self._process.stdout.readline())
+
+    def way(self, known: dict[str, str]) -> Way:
+        return Way(
+            f"ws://127.0.0.1:{self._port}/media/twilio/",
+            {"X-Twilio-Signature": known["signature"]},
+            known["account_sid"],
+            known["call_sid"],
+            {"t": known["ticket"]},
+        )
 
     @contextmanager
     def media(self) -> Iterator[Engine]:

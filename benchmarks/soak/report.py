@@ -1,0 +1,152 @@
+"""What a soak found: a table over time and a verdict."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import linear_regression
+
+from benchmarks.soak.watching import Sample
+from benchmarks.voice.report import machine, put, table
+
+ROWS = 12
+# Memory: growth in the later half, when everything has been used once. What a process keeps for a
+# thousand calls must be less than one call takes.
+MOST_MIB = 2.0
+COLUMNS = (
+    "after",
+    "calls over",
+    "live",
+    "memory, MiB",
+    "tasks",
+    "files",
+    "threads",
+    "database connections",
+    "lines taken",
+)
+HEAD = "{:>7} {:>6} {:>5} {:>8} {:>6} {:>6} {:>8} {:>6} {:>6}"
+
+
+@dataclass
+class Soak:
+    """Times in ms, memory in MiB. ``samples`` begin and end with a process that has no call."""
+
+    at_once: int
+    turns: int
+    calls: int
+    answers: int
+    added_p50: float
+    added_p95: float
+    lost: int
+    gaps: int
+    load: float  # of the machine, over the last five minutes
+    samples: list[Sample]
+    written: dict[str, int]
+
+
+def cells(sample: Sample) -> tuple[str, ...]:
+    return (
+        f"{sample.s / 60:.1f} min",
+        str(sample.calls_over),
+        str(sample.live),
+        f"{sample.rss_mib:.1f}",
+        str(sample.tasks),
+        str(sample.files),
+        str(sample.threads),
+        str(sample.connections),
+        str(sample.occupying),
+    )
+
+
+def line(sample: Sample) -> str:
+    return HEAD.format(*cells(sample))
+
+
+def told(soak: Soak) -> str:
+    """The whole result for the terminal."""
+    return "\n".join([*summary(soak), *(f"  {one}" for one in verdict(soak))])
+
+
+def begin(soak: Soak) -> str:
+    """The line of docs/performance.md under which such a soak belongs."""
+    return f"<!-- begin: python -m benchmarks.soak, {soak.at_once} at once -->"
+
+
+def write(soak: Soak) -> None:
+    step = max(1, (len(soak.samples) - 2) // (ROWS - 2))
+    shown = [soak.samples[0], *soak.samples[1:-1:step], soak.samples[-1]]
+    text = [
+        "",
+        f"Measured {datetime.now(UTC):%d %B %Y, %H:%M} UTC on {machine()}, load {soak.load:.1f}. "
+        + " ".join(summary(soak)),
+        "",
+        table([COLUMNS, *(cells(sample) for sample in shown)]),
+        "",
+        *(f"* {one}" for one in verdict(soak)),
+        "",
+        "",
+    ]
+    put("\n".join(text), begin(soak))
+
+
+def summary(soak: Soak) -> list[str]:
+    first, last = soak.samples[0], soak.samples[-1]
+    call_seconds = sum(
+        before.live * (after.s - before.s)
+        for before, after in zip(soak.samples, soak.samples[1:], strict=False)
+    )
+    cpu = 1000 * (last.cpu_s - first.cpu_s) / max(call_seconds, 1.0)
+    return [
+        f"{soak.calls} calls, {soak.at_once} at once, {soak.turns} turns each, in "
+        f"{last.s / 60:.0f} minutes.",
+        f"{soak.answers} answers, {soak.added_p50:.0f} / {soak.added_p95:.0f} ms added (p50 / "
+        f"p95), {soak.lost} lost, {soak.gaps} with a gap; {cpu:.1f} ms of processor time per "
+        "call-second.",
+        f"Written: {soak.written['turns']} turns, {soak.written['events']} events, "
+        f"{soak.written['flight_pieces']} pieces of flight logs.",
+    ]
+
+
+def growth(soak: Soak) -> float:
+    """MiB that the process grew in the later half of the talking, by a straight line through it."""
+    talking = [sample for sample in soak.samples if sample.live >= soak.at_once / 2]
+    half = talking[len(talking) // 2 :]
+    if len(half) < 2:
+        return 0.0
+    slope = linear_regression([one.s for one in half], [one.rss_mib for one in half]).slope
+    return slope * (half[-1].s - half[0].s)
+
+
+def leaks(soak: Soak) -> list[str]:
+    """What is more at the end than it was before; empty: nothing."""
+    first, last = soak.samples[0], soak.samples[-1]
+    busy = [sample for sample in soak.samples if sample.live]
+    most = {name: max(getattr(one, name) for one in busy) for name in ("threads", "connections")}
+    found = []
+    if last.tasks > first.tasks:
+        found.append(f"{last.tasks - first.tasks} tasks were left")
+    if last.live or last.occupying:
+        found.append(f"{last.live} calls and {last.occupying} lines were left")
+    if soak.written["closed"] < soak.calls:
+        found.append(f"{soak.calls - soak.written['closed']} sockets were never closed on record")
+    # Connections to the providers and the database may be kept for the next call.
+    quarter = [sample for sample in busy if sample.s <= busy[-1].s / 4] or busy
+    for name in ("threads", "connections"):
+        early = max(getattr(one, name) for one in quarter)
+        if most[name] > early + 2:
+            found.append(f"{name} went on growing, from {early} to {most[name]}")
+    if last.files > first.files + last.threads + last.connections:
+        found.append(f"{last.files - first.files} files were left open")
+    if growth(soak) > MOST_MIB:
+        found.append(f"memory went on growing, by {growth(soak):.1f} MiB in the later half")
+    return found
+
+
+def verdict(soak: Soak) -> list[str]:
+    first, last = soak.samples[0], soak.samples[-1]
+    return [
+        f"Memory: {first.rss_mib:.1f} MiB before, {last.rss_mib:.1f} after; "
+        f"{growth(soak):+.1f} in the later half of the talking.",
+        f"Tasks: {first.tasks} before, {last.tasks} after. Open files: {first.files} and "
+        f"{last.files}. Threads: {first.threads} and {last.threads}. Lines taken at the end: "
+        f"{last.occupying}.",
+        "Nothing leaked." if not leaks(soak) else f"Leaked: {'; '.join(leaks(soak))}.",
+    ]

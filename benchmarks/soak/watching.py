@@ -1,0 +1,63 @@
+"""What the media process holds at a moment, read from outside."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.voice.systems import Engine
+
+METRICS_TOKEN = "only-for-soaks"
+SCRAPE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at the process and its database, ``s`` seconds after the first call."""
+
+    s: float
+    calls_over: int
+    live: int  # calls in the process, by its own count
+    rss_mib: float
+    tasks: int
+    files: int
+    threads: int
+    connections: int
+    occupying: int  # calls that hold a line, by the database
+    cpu_s: float
+
+
+def look(
+    engine: Engine, ask: Callable[[str], Any], *, s: float, calls_over: int
+) -> tuple[Sample, dict[str, int]]:
+    """Return what the process holds and what is on record. Blocks for some 10 ms."""
+    process = Path(f"/proc/{engine.pid}")
+    counted = _scrape(engine.port)
+    record: dict[str, int] = ask(json.dumps({"state": True}))
+    sample = Sample(
+        s=s,
+        calls_over=calls_over,
+        live=int(counted["nixflex_media_live_calls"]),
+        rss_mib=engine.rss_mib(),
+        tasks=int(counted["nixflex_media_tasks"]),
+        files=len(os.listdir(process / "fd")),
+        threads=len(os.listdir(process / "task")),
+        connections=record["connections"],
+        occupying=record["occupying"],
+        cpu_s=engine.cpu_s(),
+    )
+    return sample, record
+
+
+def _scrape(port: int) -> dict[str, float]:
+    """The process's own counts, those without labels."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=SCRAPE_TIMEOUT_S) as answer:
+        lines = answer.read().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs if "{" not in name}
