@@ -7,17 +7,18 @@ asked.
 """
 
 import secrets
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, OuterRef, Subquery
 from django.utils import timezone
 
-from accounts.models import Account
 from agents.models import PhoneNumber
-from calls import presence
-from calls.models import Call, DialAttempt
+from calls import pace, presence
+from calls.models import Call, CallEvent, DialAttempt
 from calls.presence import Room
 from calls.services import record
 
@@ -34,47 +35,90 @@ def _free_lines() -> int:
     return int(settings.MAX_CONCURRENT_CALLS) - Call.objects.occupying().count()
 
 
-@transaction.atomic
-def admit_next(now: datetime | None = None) -> DialAttempt | None:
-    """Take a line for the longest-waiting call that may start, and return the attempt to dial it
-    by.
+class Turn(NamedTuple):
+    """An attempt that has its line, and the moment at which the carrier may be asked for it."""
 
-    The attempt is committed as ``pending`` with a token of its own before anybody asks the carrier.
-    None: nobody waits, or no line is free. An account at its own limit does not hold up the others.
-    A call waits while nobody knows whether an earlier one from its number to its person rings.
-    Some lines (``INBOUND_RESERVED_CALLS``) are kept for people who call us.
+    attempt: DialAttempt
+    at: datetime
+
+
+def admit_next(now: datetime | None = None) -> DialAttempt | None:
+    """Take a line for the longest-waiting call that may start, as ``admit`` does."""
+    turns = admit(1, now)
+    return turns[0].attempt if turns else None
+
+
+@transaction.atomic
+def admit(at_most: int, now: datetime | None = None) -> list[Turn]:
+    """Take lines for the longest-waiting calls that may start; return the attempts to dial them by,
+    in order, each with its turn at the carrier's pace (``Pace``), at most ``calls.pace.ahead``
+    from now.
+
+    Each attempt is committed as ``pending`` with a token of its own before anybody asks the
+    carrier. None: nobody waits, no line is free, or the carrier has enough to do. An account at its
+    own limit, or a carrier account at its pace, does not hold up the others. A call waits while
+    nobody knows whether an earlier one from its number to its person rings. Some lines
+    (``INBOUND_RESERVED_CALLS``) are kept for people who call us.
     """
     if presence.room() is Room.FULL:
-        return None
+        return []
+    now = now or timezone.now()
     _lock()
-    if _free_lines() <= settings.INBOUND_RESERVED_CALLS:
-        return None
-    full = (
-        Account.objects.annotate(
-            busy=Count("calls", filter=Q(calls__in=Call.objects.occupying().values("pk")))
-        )
-        .filter(busy__gte=F("max_concurrent_calls") - settings.INBOUND_RESERVED_CALLS)
-        .values("pk")
+    reserved = settings.INBOUND_RESERVED_CALLS
+    busy = list(
+        Call.objects.occupying()
+        .order_by()
+        .values_list("account", "account__max_concurrent_calls")
+        .annotate(calls=Count("pk"))
     )
-    call = (
-        Call.objects.waiting(now or timezone.now())
-        .exclude(account__in=full)
+    free = settings.MAX_CONCURRENT_CALLS - reserved - sum(calls for _, _, calls in busy)
+    if free <= 0:
+        return []
+    rooms = {account: most - reserved - calls for account, most, calls in busy}
+    waiting = list(
+        Call.objects.waiting(now)
+        .filter(account__max_concurrent_calls__gt=reserved)
+        .exclude(account__in=[account for account, room in rooms.items() if room <= 0])
+        .exclude(number__carrier_account__pace__next_at__gt=now + pace.ahead())
+        .annotate(earlier=_attempts_made())
         .order_by("created_at", "pk")
-        .select_for_update(skip_locked=True, of=("self",))
-        .first()
+        .select_related("account", "agent", "number__carrier_account__pace")
+        .select_for_update(skip_locked=True, of=("self",))[: min(at_most, free)]
     )
-    if call is None:
-        return None
-    attempt = DialAttempt.objects.create(
+    calls = list(_admissible(waiting, rooms))
+    attempts = DialAttempt.objects.bulk_create(_attempt(call) for call in calls)
+    CallEvent.objects.bulk_create(
+        CallEvent(call=one.call, kind="dialling", data={"attempt": one.number}) for one in attempts
+    )
+    return [Turn(*one) for one in zip(attempts, pace.give_turns(calls, now), strict=True)]
+
+
+def _attempts_made() -> Subquery:
+    made = DialAttempt.objects.filter(call=OuterRef("pk")).order_by().values("call")
+    return Subquery(made.annotate(n=Count("pk")).values("n"))
+
+
+def _admissible(waiting: Iterable[Call], rooms: dict[int, int]) -> Iterator[Call]:
+    """Yield the calls for which their account has room, and of each pair of numbers the first."""
+    pairs: set[tuple[int, str, str]] = set()
+    for call in waiting:
+        pair = (call.account_id, call.from_number, call.to_number)
+        most = call.account.max_concurrent_calls - settings.INBOUND_RESERVED_CALLS
+        if rooms.setdefault(call.account_id, most) > 0 and pair not in pairs:
+            rooms[call.account_id] -= 1
+            pairs.add(pair)
+            yield call
+
+
+def _attempt(call: Any) -> DialAttempt:
+    return DialAttempt(
         call=call,
         account_id=call.account_id,
         from_number=call.from_number,
         to_number=call.to_number,
-        number=call.attempts.count() + 1,
+        number=(call.earlier or 0) + 1,
         token=secrets.token_urlsafe(24),
     )
-    record(call, "dialling", attempt=attempt.number)
-    return attempt
 
 
 @transaction.atomic

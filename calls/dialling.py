@@ -2,7 +2,9 @@
 sent, and one whose answer did not arrive is settled by what the carrier does next, never by sending
 it again (DESIGN decision 4)."""
 
+import contextlib
 import logging
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -10,10 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.suppression import is_suppressed
-from calls import refusals
-from calls.admission import admit_next
+from calls import nudges, pace, refusals
+from calls.admission import Turn, admit
 from calls.models import Call, DialAttempt
-from calls.services import move_call, record
+from calls.services import bind, bind_waiting, move_call, record
 from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
 
@@ -21,12 +23,16 @@ logger = logging.getLogger(__name__)
 
 # A dialling process that has not written the outcome after this long has died on the way.
 PENDING_AT_MOST = timedelta(seconds=60)
-# A call that an unanswered request made was made within this time of it.
-ANSWER_AT_MOST = timedelta(seconds=30)
+# A call that an unanswered request made was made within this time of the attempt.
+ANSWER_AT_MOST = timedelta(seconds=40)
 # The carrier's clock and ours differ a little, and its times have whole seconds.
 CLOCK_SKEW = timedelta(seconds=5)
 # Pauses after attempts that did not reach the carrier; after the last, the call has failed.
 PAUSES_S = (10, 20, 40, 80, 160)
+# A run ends then, well before its task would be killed; the next one goes on.
+RUN_AT_MOST_S = 20.0
+# An attempt that is not sent this soon after it was made is put back: far below ANSWER_AT_MOST.
+SEND_AT_MOST = timedelta(seconds=10)
 # The engine says goodbye at max_call_duration_seconds; the carrier cuts the line if it did not.
 TIME_LIMIT_MARGIN_S = 60
 
@@ -39,22 +45,45 @@ def carrier_account_of(call: Call) -> twilio.Account | None:
     return twilio.Account(sid=carrier.sid, token=carrier.auth_token)
 
 
-def dial_next() -> int | None:
-    """Dial the longest-waiting call that may start; return its key, or None if there was none.
+def dial_due() -> int:
+    """Dial the calls that may start, each in its turn at the carrier's pace, until none is left;
+    return how many.
 
-    Safe to run any number of times at once: each run takes another call.
+    Safe to run any number of times at once: each run takes other calls. After ``RUN_AT_MOST_S``
+    another run is asked for.
     """
-    attempt = admit_next()
-    if attempt is None:
-        return None
-    _send(attempt)
-    return attempt.call_id
+    until, dialled = time.monotonic() + RUN_AT_MOST_S, 0
+    while turns := admit(pace.at_once()):
+        for turn in turns:
+            _take(turn)
+        dialled += len(turns)
+        if time.monotonic() > until:
+            nudges.dial_next()
+            break
+    return dialled
+
+
+def dial_next() -> int | None:
+    """Dial the longest-waiting call that may start; return its key, or None if there was none."""
+    turns = admit(1)
+    for turn in turns:
+        _take(turn)
+    return turns[0].attempt.call_id if turns else None
+
+
+def _take(turn: Turn) -> None:
+    wait_s = (turn.at - timezone.now()).total_seconds()
+    if wait_s > 0:
+        time.sleep(wait_s)
+    if turn.attempt.created_at < timezone.now() - SEND_AT_MOST:
+        # The carrier was slow with those before it. Who looks for it later knows when it was made.
+        _put_back(turn.attempt)
+    else:
+        _send(turn.attempt)
 
 
 def _send(attempt: DialAttempt) -> None:
-    call = Call.objects.select_related("account", "agent", "number__carrier_account").get(
-        pk=attempt.call_id
-    )
+    call = attempt.call
     account = carrier_account_of(call)
     if account is None or call.agent is None:
         _refuse(attempt.pk, None, refusals.NO_NUMBER)
@@ -81,9 +110,39 @@ def _send(attempt: DialAttempt) -> None:
     except Ambiguous as doubt:
         doubt_outcome(attempt.pk, str(doubt))
     else:
-        accept(attempt.pk, sid)
-        if Call.objects.filter(pk=call.pk, status__in=Call.TERMINAL).exists():
+        if _accept_answer(attempt, sid):
             _hang_up_quietly(account, sid)  # it was called off while the carrier was asked
+
+
+def _accept_answer(attempt: DialAttempt, sid: str) -> bool:
+    """Bind the carrier's answer to an attempt; return whether its call is over already.
+
+    Three queries where nothing came in between.
+    """
+    with contextlib.suppress(_NotAsExpected), transaction.atomic():
+        ours = DialAttempt.objects.unsettled().filter(pk=attempt.pk)
+        if not bind_waiting(attempt.call, sid, attempt=attempt.number) or not ours.update(
+            status=DialAttempt.Status.ACCEPTED,
+            carrier_sid=sid,
+            error_message="",
+            settled_at=timezone.now(),
+        ):
+            raise _NotAsExpected
+        return False
+    accept(attempt.pk, sid)  # a callback was first, or it was called off
+    return Call.objects.filter(pk=attempt.call_id, status__in=Call.TERMINAL).exists()
+
+
+class _NotAsExpected(Exception):
+    pass
+
+
+@transaction.atomic
+def _put_back(attempt: DialAttempt) -> None:
+    call, attempt = _locked(attempt.pk)
+    if _settle(attempt, DialAttempt.Status.REFUSED, words="Not sent: its turn was missed."):
+        record(call, "put back", attempt=attempt.number)
+        transaction.on_commit(nudges.dial_next, robust=True)
 
 
 def _hang_up_quietly(account: twilio.Account, sid: str) -> None:
@@ -136,10 +195,7 @@ def accept(attempt_pk: int, sid: str) -> bool:
         return False
     if not _settle(attempt, DialAttempt.Status.ACCEPTED, sid=sid):
         return False
-    call.carrier_sid = sid
-    call.save(update_fields=["carrier_sid"])
-    record(call, "accepted", attempt=attempt.number)
-    move_call(call.pk, Call.Status.INITIATED)
+    bind(call, sid, attempt=attempt.number)
     return True
 
 

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.ids import new_call_id
-from accounts.models import Account
+from accounts.models import Account, CarrierAccount
 from agents.models import Agent, PhoneNumber
 
 
@@ -226,6 +226,22 @@ class Call(models.Model):
     @property
     def recording_path(self) -> Path | None:
         return settings.RECORDINGS_DIR / self.recording_file if self.recording_file else None
+
+
+class Pace(models.Model):
+    """The carrier's calls per second: when the next call may be handed to it on an account.
+
+    Read and written under the lock of ``calls.admission``, so that any number of workers keep one
+    pace.
+    """
+
+    carrier_account = models.OneToOneField(
+        CarrierAccount, on_delete=models.CASCADE, related_name="pace"
+    )
+    next_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"pace of {self.carrier_account_id}"
 
 
 class DialAttemptQuerySet(models.QuerySet["DialAttempt"]):

@@ -2,13 +2,14 @@
 status."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Avg
+from django.db.models import Avg, Exists
 from django.utils import timezone
 
 from accounts.errors import ApiError, not_found_error
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _MINUTE = Decimal(60_000)
 _CENT = Decimal("0.01")
+# Each dials until nothing waits, so a few are enough for any number of calls.
+WORKERS_WOKEN = 3
 _MACHINES = ("machine", "fax")
 
 
@@ -116,13 +119,7 @@ def place_call(
     leaves no row.
     """
     refuse_if_suppressed(account, to_number)
-    call = Call.objects.create(
-        account=account,
-        agent=agent,
-        agent_public_id=agent.agent_id,
-        number=number,
-        direction=Call.Direction.OUTBOUND,
-        from_number=number.phone_number,
+    asked = Call(
         to_number=to_number,
         prompt=prompt,
         variables=variables or {},
@@ -132,9 +129,28 @@ def place_call(
         voicemail_action=voicemail_action,
         dial_before=dial_before,
     )
-    record(call, "queued")
-    transaction.on_commit(nudges.dial_next, robust=True)
-    return call
+    return place_calls(account, agent=agent, number=number, asked=[asked])[0]
+
+
+@transaction.atomic
+def place_calls(
+    account: Account, *, agent: Agent, number: PhoneNumber, asked: Sequence[Call]
+) -> list[Call]:
+    """Record outbound calls (``asked``: unsaved, each says whom to call and why) and have workers
+    dial them once the rows are committed.
+
+    What ``place_call`` says of the caller holds; the caller has also asked the do-not-contact list,
+    in this transaction.
+    """
+    for call in asked:
+        call.account, call.agent, call.number = account, agent, number
+        call.agent_public_id, call.from_number = agent.agent_id, number.phone_number
+        call.direction = Call.Direction.OUTBOUND
+    calls = Call.objects.bulk_create(asked)
+    CallEvent.objects.bulk_create(CallEvent(call=call, kind="queued") for call in calls)
+    for _ in range(min(len(calls), WORKERS_WOKEN)):
+        transaction.on_commit(nudges.dial_next, robust=True)
+    return calls
 
 
 @transaction.atomic
@@ -170,6 +186,30 @@ def move_call(
         news.tell_started(call)
     elif status == Call.Status.RINGING:
         transaction.on_commit(partial(openings.want, call.pk), robust=True)
+    return True
+
+
+def bind(call: Call, sid: str, *, attempt: int) -> None:
+    """Note in ``call``, whose row the caller holds, that the carrier has it as ``sid``."""
+    call.carrier_sid = sid
+    call.save(update_fields=["carrier_sid"])
+    record(call, "accepted", attempt=attempt)
+    move_call(call.pk, Call.Status.INITIATED)
+
+
+def bind_waiting(call: Call, sid: str, *, attempt: int) -> bool:
+    """Do so for a call that still waits to be dialled, in two queries; False if it does not, or
+    the carrier's call is another one's."""
+    others = Call.objects.filter(carrier_sid=sid)
+    waiting = Call.objects.filter(pk=call.pk, status=Call.Status.QUEUED, carrier_sid="")
+    if not waiting.exclude(Exists(others)).update(carrier_sid=sid, status=Call.Status.INITIATED):
+        return False
+    CallEvent.objects.bulk_create(
+        [
+            CallEvent(call=call, kind="accepted", data={"attempt": attempt}),
+            CallEvent(call=call, kind=Call.Status.INITIATED),
+        ]
+    )
     return True
 
 
@@ -249,7 +289,7 @@ def _end(
     Aftercare.objects.create(call=call)
     transaction.on_commit(partial(_announce_end, call.pk), robust=True)
     transaction.on_commit(partial(nudges.after_call, call.pk), robust=True)
-    transaction.on_commit(nudges.dial_next, robust=True)  # its line is free
+    transaction.on_commit(nudges.dial_soon, robust=True)  # its line is free
     transaction.on_commit(partial(openings.forget, call.pk), robust=True)
 
 

@@ -8,8 +8,8 @@ from calls import aftercare, dialling, nudges, retention, sweeping
 
 @shared_task
 def dial() -> None:
-    """Dial the longest-waiting call that may start."""
-    dialling.dial_next()
+    """Dial the calls that may start, at the carrier's pace."""
+    dialling.dial_due()
 
 
 @shared_task

@@ -7,6 +7,7 @@ asked inside that transaction: hours, the do-not-contact list, limits, caps, the
 """
 
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,9 +19,9 @@ from django.utils import timezone
 
 from accounts.suppression import suppressed_among
 from calls.models import Call
-from calls.services import place_call
+from calls.services import place_calls
 from campaigns.intake import SUPPRESSED
-from campaigns.models import Campaign, Pace, Recipient, RecipientCall, ZoneGroup
+from campaigns.models import Campaign, Recipient, RecipientCall, ZoneGroup
 from campaigns.services import (
     credentials_problem,
     finish_if_done,
@@ -32,10 +33,8 @@ logger = logging.getLogger(__name__)
 
 # People claimed in one transaction: long enough to be cheap, short enough to lock nobody out.
 AT_ONCE = 50
-# How far a dispatcher that comes late may catch up with the carrier's pace.
-CATCH_UP = timedelta(seconds=2)
-# How far ahead of the pace calls are handed over: until the next beat.
-AHEAD = timedelta(seconds=1)
+# So many seconds' worth of calls wait for their turn at the carrier's pace: until the next beat.
+AHEAD_S = 2.0
 # The breaker: of so many calls that ended last, within so long, this share failed.
 BREAKER_CALLS = 20
 BREAKER_LEAST = 10
@@ -88,47 +87,31 @@ def dispatch(campaign_pk: int, now: datetime | None = None) -> int:
         if why := credentials_problem(campaign) or _reason_to_stop(campaign, now):
             pause_because(campaign, why)
             return 0
-        pace = _locked_pace(campaign, now)
-        room = min(AT_ONCE, _room(campaign), _allowed_by_pace(pace, now))
+        room = min(AT_ONCE, _room(campaign))
         placed, skipped = _place(campaign, now, room) if room > 0 else (0, 0)
-        if placed:
-            start = max(pace.next_at, now - CATCH_UP)
-            pace.next_at = start + placed * _interval()
-            pace.save(update_fields=["next_at"])
     if skipped:
         finish_if_done(campaign_pk)
     return placed
 
 
-def _interval() -> timedelta:
-    return timedelta(seconds=1 / settings.CARRIER_CALLS_PER_SECOND)
-
-
-def _locked_pace(campaign: Campaign, now: datetime) -> Pace:
-    carrier = campaign.number.carrier_account  # type: ignore[union-attr]
-    Pace.objects.bulk_create([Pace(carrier_account=carrier, next_at=now)], ignore_conflicts=True)
-    return Pace.objects.select_for_update().get(carrier_account=carrier)
-
-
-def _allowed_by_pace(pace: Pace, now: datetime) -> int:
-    start = max(pace.next_at, now - CATCH_UP)
-    return int(max(timedelta(), now + AHEAD - start) / _interval())
-
-
 def _room(campaign: Campaign) -> int:
-    """How many more calls may be under way: of everybody, of the account, of the campaign.
+    """How many more calls may be under way: of everybody, of the account, of the campaign; and how
+    many more may wait for their turn at the carrier's pace.
 
-    Waiting calls count: what is handed over is dialled at once, not queued past somebody's hours.
+    Waiting calls count: what is handed over is dialled soon, not queued past somebody's hours.
     """
+    carrier = campaign.number.carrier_account_id  # type: ignore[union-attr]
     live = Call.objects.unfinished().aggregate(
         all=Count("pk"),
         account=Count("pk", filter=Q(account=campaign.account_id)),
         campaign=Count("pk", filter=Q(recipient_call__campaign=campaign)),
+        queued=Count("pk", filter=Q(status=Call.Status.QUEUED, number__carrier_account=carrier)),
     )
     reserved = settings.INBOUND_RESERVED_CALLS
     rooms: list[int] = [
         settings.MAX_CONCURRENT_CALLS - reserved - live["all"],
         campaign.account.max_concurrent_calls - reserved - live["account"],
+        math.ceil(settings.CARRIER_CALLS_PER_SECOND * AHEAD_S) - live["queued"],
     ]
     if campaign.max_concurrent is not None:
         rooms.append(campaign.max_concurrent - live["campaign"])
@@ -210,23 +193,28 @@ def _skip(people: Iterable[Recipient]) -> int:
 def _call(campaign: Campaign, people: list[Recipient], until: datetime | None) -> None:
     if not people:
         return
-    made = []
+    asked = []
     for one in people:
         one.attempts += 1
         one.status = Recipient.Status.CALLING
-        call = place_call(
-            campaign.account,
-            agent=campaign.agent,  # type: ignore[arg-type]
-            number=campaign.number,  # type: ignore[arg-type]
-            to_number=one.phone,
-            prompt=one.prompt_override or campaign.prompt,
-            variables=one.variables,
-            metadata={**campaign.metadata, **one.metadata},
-            campaign_id=campaign.campaign_id,
-            dial_before=until,
+        asked.append(
+            Call(
+                to_number=one.phone,
+                prompt=one.prompt_override or campaign.prompt,
+                variables=one.variables,
+                metadata={**campaign.metadata, **one.metadata},
+                campaign_id=campaign.campaign_id,
+                dial_before=until,
+            )
         )
-        made.append(
-            RecipientCall(campaign=campaign, recipient=one, attempt=one.attempts, call=call)
-        )
-    RecipientCall.objects.bulk_create(made)
+    calls = place_calls(
+        campaign.account,
+        agent=campaign.agent,  # type: ignore[arg-type]
+        number=campaign.number,  # type: ignore[arg-type]
+        asked=asked,
+    )
+    RecipientCall.objects.bulk_create(
+        RecipientCall(campaign=campaign, recipient=one, attempt=one.attempts, call=call)
+        for one, call in zip(people, calls, strict=True)
+    )
     Recipient.objects.bulk_update(people, ["status", "attempts"])

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.hours.laws import layers_of
 from accounts.hours.windows import Hours, layers_from_json
 from accounts.ids import new_id
-from accounts.models import Account, CarrierAccount
+from accounts.models import Account
 from agents.models import Agent, PhoneNumber
 from calls.models import Call
 
@@ -303,17 +303,3 @@ class CampaignEvent(models.Model):
 
     def __str__(self) -> str:
         return self.kind
-
-
-class Pace(models.Model):
-    """The carrier's calls per second: when the next call may be handed over on an account.
-
-    One row a carrier account, locked while calls are handed over, so that any number of dispatchers
-    keep one pace.
-    """
-
-    carrier_account = models.OneToOneField(CarrierAccount, on_delete=models.CASCADE)
-    next_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"pace of {self.carrier_account_id}"

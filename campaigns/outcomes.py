@@ -32,7 +32,7 @@ _BY_STATUS = {
 def on_call_ended(sender: object, call_pk: int, **_: Any) -> None:
     """The receiver of ``calls.signals.call_ended``."""
     if settle(call_pk):
-        nudges.dispatch()
+        nudges.dispatch_soon()
 
 
 def outcome_of(call: Call) -> str:

@@ -11,18 +11,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Min
 from django.utils import timezone
 
 from accounts.models import CarrierAccount
 from agents.models import PhoneNumber
+from calls import pace
 from calls import services as calls
 from calls.models import Call
 from campaigns import outcomes
-from campaigns.dispatch import AHEAD, dispatch
-from campaigns.models import Campaign, Pace, Recipient, RecipientCall, ZoneGroup
+from campaigns.dispatch import dispatch
+from campaigns.models import Campaign, Recipient, RecipientCall, ZoneGroup
 
 # With fewer ended calls than this the account's history says little: DEFAULTS are used.
 ENOUGH_CALLS = 30
@@ -187,23 +187,35 @@ def _copy(campaign: Campaign, found: Rehearsal) -> Campaign:
 
 
 def _run(campaign: Campaign, found: Rehearsal, samples: list[Sample], dice: random.Random) -> None:
-    now = found.starts_at
-    under_way: list[tuple[datetime, int, Sample]] = []
+    now = turn = found.starts_at
+    # What will happen, by its time: a call's turn to be dialled comes (no sample), or it ends.
+    coming: list[tuple[datetime, int, Sample | None]] = []
+    known: set[int] = set()
     while True:
         while dispatch(campaign.pk, now):
-            known = {pk for _, pk, _ in under_way}
             new = Call.objects.unfinished().filter(recipient_call__campaign=campaign)
             for pk in new.exclude(pk__in=known).order_by("pk").values_list("pk", flat=True):
-                sample = dice.choice(samples)
-                heapq.heappush(under_way, (now + timedelta(seconds=sample.line_s), pk, sample))
-                found.calls += 1
-        moment = _next_moment(campaign, now, under_way)
+                known.add(pk)
+                turn = max(turn, now)
+                heapq.heappush(coming, (turn, pk, None))
+                turn += pace.interval()
+        moment = _next_moment(campaign, now, coming)
         if moment is None:
             break
         now = moment
-        while under_way and under_way[0][0] <= now:
-            _, pk, sample = heapq.heappop(under_way)
-            _end(pk, sample, now)
+        while coming and coming[0][0] <= now:
+            _, pk, sample = heapq.heappop(coming)
+            if sample is None:
+                waiting = Call.objects.filter(pk=pk, status=Call.Status.QUEUED)
+                if not waiting.update(status=Call.Status.INITIATED):  # taken back meanwhile
+                    outcomes.settle(pk, now)
+                    continue
+                sample = dice.choice(samples)
+                heapq.heappush(coming, (now + timedelta(seconds=sample.line_s), pk, sample))
+                found.calls += 1
+            else:
+                known.discard(pk)
+                _end(pk, sample, now)
     campaign.refresh_from_db()
     if campaign.status == Campaign.Status.COMPLETED:
         found.ends_at = now
@@ -230,20 +242,20 @@ def _end(call_pk: int, sample: Sample, now: datetime) -> None:
 
 
 def _next_moment(
-    campaign: Campaign, now: datetime, under_way: list[tuple[datetime, int, Sample]]
+    campaign: Campaign, now: datetime, coming: list[tuple[datetime, int, Sample | None]]
 ) -> datetime | None:
-    """Return when the next thing can happen: a call ends, the pace allows one, hours open."""
-    moments = [under_way[0][0]] if under_way else []
+    """Return when the next thing can happen: a call is dialled or ends, or hours open."""
+    if coming and coming[0][0] <= now:
+        return now
+    moments = [coming[0][0]] if coming else []
     campaign.refresh_from_db(fields=["status"])
     if campaign.status == Campaign.Status.RUNNING:
-        pace = Pace.objects.get(carrier_account=campaign.number.carrier_account)  # type: ignore[union-attr]
-        interval = timedelta(seconds=1 / settings.CARRIER_CALLS_PER_SECOND)
         waiting = campaign.recipients.filter(status=Recipient.Status.PENDING)
         due = waiting.values_list("group").annotate(due=Min("due_at"))
         first = dict(due)
         for group in campaign.zone_groups.filter(pk__in=list(first)):
             opening = group.hours(campaign).next_opening(max(now, first[group.pk]))
             if opening is not None:
-                moments.append(max(opening, pace.next_at - AHEAD + interval))
+                moments.append(opening)
     later = [moment for moment in moments if moment > now]
     return min(later, default=None)

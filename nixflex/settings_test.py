@@ -50,3 +50,5 @@ if EMBEDDED_VALKEY:
         }
     }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Tests of the pace set their own.
+CARRIER_CALLS_PER_SECOND = 1000.0

@@ -9,9 +9,9 @@ from accounts.factories import SuppressionFactory
 from accounts.suppression import erase_number, lift, suppress
 from agents.factories import PhoneNumberFactory
 from calls import dialling
-from calls.admission import admit_inbound, admit_next
+from calls.admission import Turn, admit, admit_inbound
 from calls.factories import CallFactory, new_sid
-from calls.models import Call, DialAttempt
+from calls.models import Call
 from calls.services import place_call
 from calls.tests.test_api import Api
 from calls.tests.twilio_side import accepts_call
@@ -69,12 +69,12 @@ def test_a_waiting_call_is_canceled_when_its_turn_comes(telco: Any):
 def test_a_no_that_comes_between_the_claim_and_the_request_is_heard(telco: Any, monkeypatch):
     call = CallFactory.create(to_number=THEM)
 
-    def admit_and_then_they_say_no() -> DialAttempt | None:
-        attempt = admit_next()
+    def admit_and_then_they_say_no(at_most: int) -> list[Turn]:
+        turns = admit(at_most)
         suppress(call.account, THEM, source="spoken")
-        return attempt
+        return turns
 
-    monkeypatch.setattr(dialling, "admit_next", admit_and_then_they_say_no)
+    monkeypatch.setattr(dialling, "admit", admit_and_then_they_say_no)
 
     dialling.dial_next()
 

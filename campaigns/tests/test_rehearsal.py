@@ -1,5 +1,6 @@
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -19,7 +20,8 @@ UNANSWERED = [Sample("no-answer", 30.0)]
 
 
 @pytest.fixture
-def campaign() -> Campaign:
+def campaign(settings: Any) -> Campaign:
+    settings.CARRIER_CALLS_PER_SECOND = 1e9  # turns are no microsecond apart
     return CampaignFactory.create(draft=True, account__max_concurrent_calls=100)
 
 
