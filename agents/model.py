@@ -60,11 +60,13 @@ def write(
     tools: Sequence[Mapping[str, Any]] = (),
     schema: Mapping[str, Any] | None = None,
     max_tokens: int = MAX_TOKENS,
+    may_use_tools: bool = True,
 ) -> Written:
     """Return the model's answer to ``messages``, which begin and end with the user's.
 
-    The stable part of the prompt is cached by the provider. With a JSON ``schema`` (every object of
-    it closed) the answer's text is JSON that fits it. Raises ``ModelFailed``, also for an
+    The stable part of the prompt is cached by the provider. Without ``may_use_tools`` the model
+    still sees the tools, which ``messages`` may show in use. With a JSON ``schema`` (every object
+    of it closed) the answer's text is JSON that fits it. Raises ``ModelFailed``, also for an
     answer that breaks off at ``max_tokens``; a request that failed in passing was tried twice.
     """
     # Loading the SDK takes over a second: only a process that asks a model pays for it.
@@ -79,6 +81,8 @@ def write(
     options: dict[str, Any] = {"system": system}
     if tools:
         options["tools"] = list(tools)
+        if not may_use_tools:
+            options["tool_choice"] = {"type": "none"}
     if schema is not None:
         options["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     if (thinking := thinking_for(model)) is not None:

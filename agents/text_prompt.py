@@ -41,22 +41,28 @@ class TextFacts:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
+def text_variables(agent: Agent, facts: TextFacts) -> dict[str, Any]:
+    """Return the values of the placeholders in an answer's prompt and functions."""
+    return {
+        **facts.variables,
+        **variables.engine_variables(
+            now=facts.now.astimezone(ZoneInfo(agent.timezone)),
+            timezone=agent.timezone,
+            caller_phone=facts.their_number,
+            business_phone=facts.our_number,
+            direction="inbound",
+            call_id="",
+            agent_id=agent.agent_id,
+        ),
+    }
+
+
 def text_prompt(*, agent: Agent, number: PhoneNumber | None, facts: TextFacts) -> tuple[str, str]:
     """Return the system prompt of an answer as (stable prefix, facts of this thread).
 
     A number's ``sms_prompt``, where it has one, takes the place of the agent's instructions.
     """
-    now = facts.now.astimezone(ZoneInfo(agent.timezone))
-    engine = variables.engine_variables(
-        now=now,
-        timezone=agent.timezone,
-        caller_phone=facts.their_number,
-        business_phone=facts.our_number,
-        direction="inbound",
-        call_id="",
-        agent_id=agent.agent_id,
-    )
-    values = {**facts.variables, **engine}
+    values = text_variables(agent, facts)
     own = (number.sms_prompt if number else None) or agent.system_prompt
     stable = "\n\n".join(
         [variables.substitute(own, values), "\n".join([_MANNERS, _language(agent)])]

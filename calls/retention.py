@@ -26,7 +26,7 @@ from agents.numbers import release_number
 from calls.models import Call, CallQuerySet
 from calls.outputs import CallOutput
 from calls.signals import account_closed, person_forgotten
-from sms.models import Message, Thread
+from sms.models import Message, Thread, ToolRound
 from webhooks import outbox
 
 logger = logging.getLogger(__name__)
@@ -143,6 +143,11 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
         "exported_at": timezone.now().isoformat(),
         "calls": CallOutput(calls.prefetch_related("turns"), many=True).data,
         "texts": list(texts.order_by("created_at").values(*_TEXT_FIELDS)),
+        "tools_used_by_text": list(
+            ToolRound.objects.filter(message__in=texts)
+            .order_by("created_at")
+            .values("message__message_id", "asked", "results", "bookings", "created_at")
+        ),
         "notes": list(
             notes.values("kind", "source", "our_number", "at", "text", "is_private", "is_outbound")
         ),

@@ -232,7 +232,7 @@ class ThreadAdmin(_ReadOnly):
 
 def _timeline(thread: Thread) -> list[dict[str, Any]]:
     """Texts and, between them, the calls with the same person; oldest first."""
-    newest = list(thread.messages.newest_first()[:SHOWN])
+    newest = list(thread.messages.prefetch_related("tool_rounds").newest_first()[:SHOWN])
     calls = services.calls_with(thread)
     if len(newest) == SHOWN:
         calls = calls.filter(at__gte=newest[-1].created_at)
@@ -266,7 +266,20 @@ def _row(text: Message) -> dict[str, Any]:
         "tick": _TICKS.get(Message.Status(text.status), ""),
         "failed": failed,
         "why": why,
+        "tools": _tools(text),
     }
+
+
+def _tools(text: Message) -> str:
+    """Say what the agent did to answer a text."""
+    did = []
+    for one in text.tool_rounds.all():
+        for block in one.asked:
+            if block["type"] == "tool_use":
+                result = one.results.get(block["id"], {"failed": True})
+                held = " (waits for a yes)" if one.proposal and not one.confirmed_at else ""
+                did.append(block["name"] + (" (failed)" if result["failed"] else held))
+    return ", ".join(did)
 
 
 def _author(text: Message) -> str:

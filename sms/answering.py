@@ -4,9 +4,9 @@ A thread's ``answer_due_at`` is the job: moved on by every text, and, while an a
 written, by as long as that may take, so that a killed worker's thread comes due again.
 """
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from django.db import transaction
@@ -14,15 +14,19 @@ from django.utils import timezone
 
 from accounts.models import Suppression
 from accounts.suppression import TEXT, is_suppressed
-from agents.effective import effective
+from agents.effective import Effective, effective
 from agents.history import memory_of
-from agents.model import ModelFailed, ToolCall, write
+from agents.model import ModelFailed, ToolCall, Written, write
 from agents.models import Agent, PhoneNumber
-from agents.text_prompt import TextFacts, text_prompt
+from agents.text_prompt import TextFacts, text_prompt, text_variables
+from agents.tools.base import Tool
+from sms import text_tools
 from sms.confirmations import confirmation
-from sms.inbound import answering_agent, opt_out
+from sms.conversation import conversation, words_of_person
+from sms.inbound import MAY_REFUSE, answering_agent, opt_out
 from sms.models import Message, Thread
 from sms.services import send_text
+from sms.tool_models import ToolRound
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +35,10 @@ Reply = Message.Reply
 WRITING_AT_MOST = timedelta(seconds=110)
 # Pauses after failures; after the last, a person is asked to look.
 PAUSES_S = (5, 20)
-RECENT = 20  # texts of the thread that the model sees
+# A run takes no more threads then, well before its task would be killed; the next one goes on …
+RUN_AT_MOST_S = 30.0
+# … and an answer takes no more tools.
+TOOLS_AT_MOST_S = 60.0
 LONGEST_ANSWER = 640
 OPT_OUT_TOOL = {
     "name": "opt_out",
@@ -45,13 +52,15 @@ OPT_OUT_TOOL = {
 class Question:
     """What is to be answered: the thread as it was when the worker took it."""
 
-    thread_pk: int
-    newest_pk: int
+    thread: Thread
+    newest: Message
     agent: Agent
     number: PhoneNumber
+    holds: Effective
     system_stable: str
     system_now: str
-    messages: list[dict[str, Any]]
+    tools: tuple[Tool, ...]
+    confirmed: ToolRound | None  # the proposal to which the texts are a yes
 
 
 def answer_due() -> int:
@@ -59,28 +68,54 @@ def answer_due() -> int:
 
     Safe to run any number of times at once: each run takes other threads.
     """
-    sent = 0
-    while (question := _take_next()) is not None:
+    until, sent = time.monotonic() + RUN_AT_MOST_S, 0
+    while time.monotonic() < until and (question := _take_next()) is not None:
         try:
-            written = write(
-                model=effective(question.agent, question.number).llm_model,
-                system_stable=question.system_stable,
-                system_now=question.system_now,
-                messages=question.messages,
-                tools=[OPT_OUT_TOOL],
-            )
+            sent += _answer(question)
         except ModelFailed as failure:
-            log.warning("text_not_answered", thread=question.thread_pk, why=str(failure))
-            _fail(question)
-            continue
-        if _opts_out(written.tool_calls):
-            _stop(question)
-        elif words := _plain(written.text):
-            sent += _send(question, words)
-        else:
-            log.warning("text_not_answered", thread=question.thread_pk, why="empty answer")
+            log.warning("text_not_answered", thread=question.thread.pk, why=str(failure))
             _fail(question)
     return sent
+
+
+def _answer(question: Question) -> bool:
+    """Have an answer written, with what tools it takes; return whether it was sent.
+
+    Raises ModelFailed where there is none. What was done before is on record and not done again.
+    """
+    until = time.monotonic() + TOOLS_AT_MOST_S
+    confirmed = question.confirmed
+    while True:
+        messages = conversation(question.thread, question.newest)
+        rounds = question.newest.tool_rounds.count()
+        written = write(
+            model=question.holds.llm_model,
+            system_stable=question.system_stable,
+            system_now=question.system_now,
+            messages=messages,
+            tools=[*(tool.definition for tool in question.tools), OPT_OUT_TOOL],
+            may_use_tools=rounds < text_tools.MOST_ROUNDS and time.monotonic() < until,
+        )
+        if _opts_out(written.tool_calls):
+            _stop(question)
+            return False
+        if not written.tool_calls:
+            if words := _plain(written.text):
+                return _send(question, words)
+            raise ModelFailed("empty answer")
+        calls = written.tool_calls
+        held = text_tools.question_before(question.tools, calls, confirmed)
+        yes = confirmed if held is None and text_tools.uses(confirmed, calls) else None
+        one = _begin(question, written, rounds + 1, held[0] if held else None, yes)
+        if one is None:
+            return False
+        if held is not None:
+            return _send(question, held[1], asks_about=one)
+        outcomes = text_tools.use_all(question.tools, calls, words_of_person(messages))
+        text_tools.note_results(one.pk, outcomes)
+        confirmed = confirmed if yes is None else None
+        if not _go_on(question):
+            return False
 
 
 def _opts_out(calls: tuple[ToolCall, ...]) -> bool:
@@ -122,12 +157,36 @@ def _take_next() -> Question | None:
         pending.update(reply=stop or agent)
         _clear(thread)
         return _take_next()
+    _hold(thread, now)
+    holds = effective(agent, number)
+    facts = TextFacts(
+        our_number=thread.our_number,
+        their_number=thread.their_number,
+        now=now,
+        context=thread.context_prompt if thread.reply_until else "",
+    )
+    memory = memory_of(agent, number, thread.their_number, before=now, in_thread=True)
+    stable, of_now = text_prompt(
+        agent=agent, number=number, facts=replace(facts, memory=memory.sections)
+    )
+    values = text_variables(agent, facts) | {"caller_history": memory.history}
+    return Question(
+        thread=thread,
+        newest=newest,
+        agent=agent,
+        number=number,
+        holds=holds,
+        system_stable=stable,
+        system_now=of_now,
+        tools=text_tools.tools_of(thread, number, memory, holds, values),
+        confirmed=text_tools.confirmed_proposal(thread, newest, holds.start_language),
+    )
+
+
+def _hold(thread: Thread, now: datetime) -> None:
+    """Keep others from the thread for as long as one step of an answer may take."""
     thread.answer_due_at = now + WRITING_AT_MOST
     thread.save(update_fields=["answer_due_at"])
-    stable, of_now = text_prompt(agent=agent, number=number, facts=_facts(thread, agent, now))
-    return Question(
-        thread.pk, newest.pk, agent, number, stable, of_now, history(thread, newest.created_at)
-    )
 
 
 def _must_not(thread: Thread) -> str:
@@ -143,58 +202,66 @@ def _clear(thread: Thread) -> None:
     thread.save(update_fields=["answer_due_at", "answer_failures"])
 
 
-def _facts(thread: Thread, agent: Agent, now: datetime) -> TextFacts:
-    memory = memory_of(agent, thread.number, thread.their_number, before=now, in_thread=True)
-    return TextFacts(
-        our_number=thread.our_number,
-        their_number=thread.their_number,
-        now=now,
-        context=thread.context_prompt if thread.reply_until else "",
-        memory=tuple(part for part in (memory.history, memory.context) if part),
+@transaction.atomic
+def _begin(
+    question: Question,
+    written: Written,
+    number: int,
+    held: ToolCall | None,
+    yes: ToolRound | None,
+) -> ToolRound | None:
+    """Put on record that tools are about to be used, which uses up the ``yes`` to a proposal, or
+    that one is ``held`` for the person's; None if something came in between."""
+    thread, calls = _still_mine(question), written.tool_calls
+    if thread is None or question.newest.tool_rounds.filter(number=number).exists():
+        return None
+    now = timezone.now()
+    _hold(thread, now)
+    if yes is not None:
+        unused = ToolRound.objects.filter(pk=yes.pk, confirmed_at=None)
+        if not unused.update(confirmed_at=now):
+            return None
+    return ToolRound.objects.create(
+        message=question.newest,
+        number=number,
+        asked=written.content,
+        results=text_tools.held_results(calls, held) if held else {},
+        proposal=text_tools.proposal_of(held) if held else "",
     )
-
-
-def history(thread: Thread, until: datetime) -> list[dict[str, Any]]:
-    """Return the newest texts of the thread as the model takes them: roles alternate, and the
-    first and last are the person's. Ours that never reached them are left out."""
-    texts = (
-        thread.messages.filter(created_at__lte=until)
-        .exclude(status__in=[Message.Status.FAILED, Message.Status.UNDELIVERED])
-        .exclude(origin=Message.Origin.OPT_OUT)
-        .newest_first()[:RECENT]
-    )
-    messages: list[dict[str, Any]] = []
-    for text in reversed(texts):
-        role = "user" if text.direction == Message.Direction.INBOUND else "assistant"
-        words = text.body.strip() or "[a picture or file, which you cannot see]"
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += f"\n{words}"
-        else:
-            messages.append({"role": role, "content": words})
-    if messages and messages[0]["role"] == "assistant":
-        messages.insert(0, {"role": "user", "content": "[You texted first.]"})
-    return messages
 
 
 @transaction.atomic
-def _send(question: Question, words: str) -> bool:
-    """Send an answer, unless something came in between: then what came decides."""
+def _go_on(question: Question) -> bool:
+    """Hold the thread for the next step; False if something came in between."""
     thread = _still_mine(question)
     if thread is None:
         return False
-    newest = Message.objects.get(pk=question.newest_pk)
-    send_text(
+    _hold(thread, timezone.now())
+    return True
+
+
+@transaction.atomic
+def _send(question: Question, words: str, asks_about: ToolRound | None = None) -> bool:
+    """Send an answer, unless something came in between: then what came decides. With
+    ``asks_about`` it is the question that a proposal waits for."""
+    thread = _still_mine(question)
+    if thread is None:
+        return False
+    answer = send_text(
         thread.account,
         agent=question.agent,
         number=question.number,
         to_number=thread.their_number,
         body=words,
         origin=Message.Origin.AUTO_REPLY,
-        answers=newest,
+        answers=question.newest,
     )
+    if asks_about is not None:
+        ToolRound.objects.filter(pk=asks_about.pk).update(question=answer)
     thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.ANSWERED)
-    thread.needs_human = ""
-    thread.save(update_fields=["needs_human"])
+    if thread.needs_human != MAY_REFUSE:
+        thread.needs_human = ""
+        thread.save(update_fields=["needs_human"])
     _clear(thread)
     return True
 
@@ -205,8 +272,7 @@ def _stop(question: Question) -> None:
     thread = _still_mine(question)
     if thread is None:
         return
-    newest = Message.objects.get(pk=question.newest_pk)
-    is_new = opt_out(newest, Suppression.Source.SMS_PLAIN, phrase="opt_out tool")
+    is_new = opt_out(question.newest, Suppression.Source.SMS_PLAIN, phrase="opt_out tool")
     thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.OPT_OUT)
     _clear(thread)
     if is_new:
@@ -215,7 +281,7 @@ def _stop(question: Question) -> None:
             agent=question.agent,
             number=question.number,
             to_number=thread.their_number,
-            body=confirmation(effective(question.agent).start_language),
+            body=confirmation(question.holds.start_language),
             origin=Message.Origin.OPT_OUT,
         )
 
@@ -225,10 +291,10 @@ def _still_mine(question: Question) -> Thread | None:
     thread = (
         Thread.objects.select_for_update(no_key=True, of=("self",))
         .select_related("account")
-        .get(pk=question.thread_pk)
+        .get(pk=question.thread.pk)
     )
     newest = thread.messages.filter(reply=Reply.PENDING).newest_first().first()
-    if newest is None or newest.pk != question.newest_pk:
+    if newest is None or newest.pk != question.newest.pk:
         return None
     if stop := _must_not(thread):
         thread.messages.filter(reply=Reply.PENDING).update(reply=stop)

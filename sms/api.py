@@ -54,7 +54,7 @@ class TextsView(APIView):
         page = page_of(query, default=50, cap=200)
         if query.get("view") == "messages" or _OF_MESSAGES & query.keys():
             messages = filtered_messages(Message.objects.of(account), query)
-            shown = page.of(messages.newest_first().prefetch_related("parts"))
+            shown = page.of(messages.newest_first().prefetch_related("parts", "tool_rounds"))
             return Response(
                 {"messages": MessageOutput(shown, many=True).data, "count": messages.count()}
             )

@@ -27,6 +27,7 @@ Reply = Message.Reply
 # As many times the same words in a row: a machine is at the other end.
 _SAME_WORDS = 3
 _HOUR = timedelta(hours=1)
+MAY_REFUSE = "The person may not want to be contacted any more."
 
 
 @transaction.atomic
@@ -78,7 +79,7 @@ def receive(
         message.reply = _decide(message, thread, number, now)
         if refusal is not None and refusal.needs_confirmation:
             # The model asks, or uses its tool; and a person looks.
-            thread.needs_human = "The person may not want to be contacted any more."
+            thread.needs_human = MAY_REFUSE
     if message.reply == Reply.PENDING:
         wait = timedelta(seconds=settings.SMS_ANSWER_AFTER_SECONDS)
         thread.answer_due_at, thread.answer_failures = now + wait, 0

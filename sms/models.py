@@ -13,6 +13,7 @@ from accounts.models import Account
 from agents.models import Agent, PhoneNumber
 from sms.campaign_models import TextCampaign as TextCampaign
 from sms.campaign_models import TextRecipient as TextRecipient
+from sms.tool_models import ToolRound as ToolRound
 
 
 def new_message_id() -> str:

@@ -1,7 +1,10 @@
 """What a text's listeners are told, written into the outbox with the change itself."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from django.utils import timezone
 
 from sms.models import Message
 from webhooks import outbox
@@ -16,6 +19,9 @@ _TOLD = frozenset(
         Message.Status.RECEIVED,
     }
 )
+
+# So many of the newest texts tell what a booking was about.
+_SHOWN = 20
 
 
 def tell(message: Message) -> None:
@@ -33,6 +39,40 @@ def tell(message: Message) -> None:
         subject=message.message_id,
         phone_number=message.thread.our_number,
         agent_id=message.agent_public_id,
+        agent_url=agent.webhook_url if agent else None,
+        api_key=agent.api_key if agent else None,
+    )
+
+
+def tell_booking(answered: Message, booking: Mapping[str, Any]) -> None:
+    """Write ``sms.booking``, in the caller's transaction: the agent booked, moved or cancelled
+    something while it answered the text ``answered``."""
+    thread, agent = answered.thread, answered.agent
+    texts = thread.messages.filter(created_at__lte=answered.created_at).newest_first()[:_SHOWN]
+    event = "sms.booking"
+    body = {
+        "event": event,
+        "from": thread.their_number,
+        "to": thread.our_number,
+        "agent_id": answered.agent_public_id or None,
+        "conversation": [
+            {
+                "role": "user" if text.direction == Message.Direction.INBOUND else "assistant",
+                "text": text.body,
+            }
+            for text in reversed(texts)
+        ],
+        "booking": dict(booking),
+        "message_id": answered.message_id,
+        "at": _iso(timezone.now()),
+    }
+    outbox.emit(
+        answered.account,
+        event,
+        body,
+        subject=answered.message_id,
+        phone_number=thread.our_number,
+        agent_id=answered.agent_public_id,
         agent_url=agent.webhook_url if agent else None,
         api_key=agent.api_key if agent else None,
     )

@@ -46,6 +46,9 @@ class MessageOutput(serializers.ModelSerializer[Message]):
     reply = serializers.SerializerMethodField(help_text="inbound: what answer it got, or why none")
     campaign_id = serializers.SerializerMethodField()
     call_id = serializers.SerializerMethodField()
+    bookings = serializers.SerializerMethodField(
+        help_text="inbound: what the agent booked, moved or cancelled to answer it"
+    )
     twilio_sid = serializers.SerializerMethodField(help_text="of the first part")
     parts = PartOutput(many=True)
 
@@ -74,6 +77,7 @@ class MessageOutput(serializers.ModelSerializer[Message]):
             "campaign_id",
             "call_id",
             "reply",
+            "bookings",
             "twilio_sid",
             "created_at",
             "sent_at",
@@ -95,6 +99,9 @@ class MessageOutput(serializers.ModelSerializer[Message]):
 
     def get_call_id(self, message: Message) -> str | None:
         return message.call_id or None
+
+    def get_bookings(self, message: Message) -> list[dict[str, Any]]:
+        return [booking for one in message.tool_rounds.all() for booking in one.bookings]
 
     def get_twilio_sid(self, message: Message) -> str | None:
         if message.direction == Message.Direction.INBOUND:
@@ -157,7 +164,9 @@ class ThreadOutput(serializers.ModelSerializer[Thread]):
         ]
 
     def get_messages(self, thread: Thread) -> list[dict[str, Any]]:
-        newest = thread.messages.prefetch_related("parts").newest_first()[:THREAD_SHOWS]
+        newest = thread.messages.prefetch_related("parts", "tool_rounds").newest_first()[
+            :THREAD_SHOWS
+        ]
         return list(MessageOutput(list(reversed(newest)), many=True).data)
 
 

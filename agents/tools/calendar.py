@@ -46,8 +46,11 @@ class _Unusable(ValueError):
     """An argument that cannot be used; ``str`` says so to the model."""
 
 
-def calendar_tools(calendar: Calendar, *, language: str, confirm: bool) -> tuple[Tool, ...]:
-    """Return the five tools; with ``confirm``, writes are read back in ``language`` first."""
+def calendar_tools(
+    calendar: Calendar, *, language: str, confirm: bool, by_text: bool = False
+) -> tuple[Tool, ...]:
+    """Return the five tools; with ``confirm``, writes are read back in ``language`` first, for an
+    answer by voice or ``by_text``."""
     cal = _CalCom(
         api_key=calendar.api_key,
         username=calendar.username,
@@ -65,7 +68,7 @@ def calendar_tools(calendar: Calendar, *, language: str, confirm: bool) -> tuple
         def read_back(arguments: Mapping[str, Any]) -> str:
             start = cal.local(arguments["start"]) if "start" in properties else None
             who = {key: str(arguments.get(key, "")) for key in ("name", "email")}
-            return question(language, action, start=start, **who)
+            return question(language, action, start=start, by_text=by_text, **who)
 
         return Tool(
             name=name,

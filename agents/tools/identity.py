@@ -12,9 +12,10 @@ NAME = "confirm_identity"
 MOST_TRIES = 3
 
 
-def identity_tool(private: Private) -> Tool:
+def identity_tool(private: Private, *, tries: int = 0) -> Tool:
     """Return the tool by which a call gets ``private.text``, once the caller said the right thing.
 
+    ``tries`` were made before.
     The answer is compared here, not by the model, and a name counts only if the caller spoke it.
     """
     return Tool(
@@ -26,13 +27,11 @@ def identity_tool(private: Private) -> Tool:
             "properties": {"answer": {"type": "string", "description": "Their words."}},
             "required": ["answer"],
         },
-        use=_check(private),
+        use=_check(private, tries),
     )
 
 
-def _check(private: Private) -> Callable[[Mapping[str, Any], str], Awaitable[Outcome]]:
-    tries = 0
-
+def _check(private: Private, tries: int) -> Callable[[Mapping[str, Any], str], Awaitable[Outcome]]:
     async def use(arguments: Mapping[str, Any], said: str) -> Outcome:
         nonlocal tries
         tries += 1

@@ -15,6 +15,8 @@ class _Language:
     create: str
     reschedule: str
     cancel: str
+    say: str
+    write: str
     when: str
     weekdays: tuple[str, ...]
     months: tuple[str, ...]
@@ -40,9 +42,16 @@ def _plain(text: str) -> str:
 
 
 def question(
-    language: str, action: str, *, start: datetime | None = None, name: str = "", email: str = ""
+    language: str,
+    action: str,
+    *,
+    start: datetime | None = None,
+    name: str = "",
+    email: str = "",
+    by_text: bool = False,
 ) -> str:
-    """Return what to ask before ``action`` (``create``, ``reschedule``, ``cancel``).
+    """Return what to ask before ``action`` (``create``, ``reschedule``, ``cancel``), aloud or
+    ``by_text``.
 
     ``start`` is in the calendar's time zone. English where the language has no words of its own.
     """
@@ -56,7 +65,8 @@ def question(
             time=f"{start:%H:%M}",
         )
     template: str = getattr(own, action)
-    return template.format(name=name, email=email, when=when)
+    ask = own.write if by_text else own.say
+    return template.format(name=name, email=email, when=when, ask=ask)
 
 
 def is_yes(language: str, text: str) -> bool:

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+type Answer = str | int | list[tuple[str, dict[str, Any]]]
+
 
 @dataclass
 class Model:
-    """``answers`` are given in turn, the last one for ever: a text, a tool's name in brackets, or
-    an HTTP status. ``meanwhile`` runs while an answer is being written."""
+    """``answers`` are given in turn, the last one for ever: a text, a tool's name in brackets,
+    tools with their arguments, or an HTTP status. ``meanwhile`` runs while an answer is being
+    written."""
 
     url: str = ""
-    answers: list[str | int] = field(default_factory=lambda: ["It is at 3 pm."])
+    answers: list[Answer] = field(default_factory=lambda: ["It is at 3 pm."])
     asked: list[dict[str, Any]] = field(default_factory=list)
     meanwhile: Callable[[], object] | None = None
 
@@ -25,7 +28,7 @@ class Model:
         """The system prompt of the newest request."""
         return "\n\n".join(block["text"] for block in self.asked[-1]["system"])
 
-    def next_answer(self) -> str | int:
+    def next_answer(self) -> Answer:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -41,7 +44,7 @@ def running_model() -> Iterator[Model]:
             if isinstance(answer, int):
                 body, status = {"type": "error", "error": {"type": "api_error"}}, answer
             else:
-                body, status = _message(answer), 200
+                body, status = _message(answer, len(model.asked)), 200
             raw = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -65,20 +68,23 @@ def running_model() -> Iterator[Model]:
         server.server_close()
 
 
-def _message(answer: str) -> dict[str, Any]:
-    is_tool = answer.startswith("[")
-    content = (
-        {"type": "tool_use", "id": "toolu_1", "name": answer.strip("[]"), "input": {}}
-        if is_tool
-        else {"type": "text", "text": answer}
-    )
+def _message(answer: str | list[tuple[str, dict[str, Any]]], number: int) -> dict[str, Any]:
+    if isinstance(answer, str) and answer.startswith("["):
+        answer = [(answer.strip("[]"), {})]
+    if isinstance(answer, str):
+        content: list[dict[str, Any]] = [{"type": "text", "text": answer}]
+    else:
+        content = [
+            {"type": "tool_use", "id": f"toolu_{number}_{place}", "name": name, "input": given}
+            for place, (name, given) in enumerate(answer)
+        ]
     return {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
         "model": "claude-haiku-5-5",
-        "content": [content],
-        "stop_reason": "tool_use" if is_tool else "end_turn",
+        "content": content,
+        "stop_reason": "end_turn" if isinstance(answer, str) else "tool_use",
         "stop_sequence": None,
         "usage": {"input_tokens": 10, "output_tokens": 5},
     }

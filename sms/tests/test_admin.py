@@ -11,7 +11,7 @@ from accounts.models import Suppression
 from accounts.suppression import suppress
 from agents.factories import NoteFactory
 from sms.factories import PERSON, MessageFactory, ThreadFactory
-from sms.models import Message, Thread
+from sms.models import Message, Thread, ToolRound
 from sms.tests.twilio_side import texts_us
 
 pytestmark = pytest.mark.django_db
@@ -138,3 +138,19 @@ def test_strangers_see_nothing(client: Client):
 
     for what in ("change", "texts"):
         assert client.get(f"/admin/sms/thread/{thread.pk}/{what}/").status_code == 302
+
+
+def test_what_the_agent_did_to_answer_is_shown(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    text = MessageFactory.create(thread=thread, inbound=True, reply="answered")
+    for number, (name, results) in enumerate(
+        [("find_booking", {"t": {"content": "{}", "failed": False}}), ("cancel_booking", {})], 1
+    ):
+        ToolRound.objects.create(
+            message=text,
+            number=number,
+            asked=[{"type": "tool_use", "id": "t", "name": name, "input": {}}],
+            results=results,
+        )
+
+    assert "the agent used find_booking, cancel_booking (failed)" in page(operator, thread)

@@ -212,6 +212,16 @@ def test_the_model_may_understand_a_refusal_that_the_phrases_do_not(model: Model
     assert thread.messages.inbound().get().reply == "opt_out"
 
 
+def test_a_person_still_looks_at_what_may_be_a_refusal_once_it_was_answered(model: Model):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "No, don't call me back")
+
+    assert answer_after(5) == 1
+
+    thread.refresh_from_db()
+    assert thread.needs_human == "The person may not want to be contacted any more."
+
+
 def test_a_model_that_fails_is_asked_again_and_then_a_person(model: Model):
     model.answers = [500]
     thread = ThreadFactory.create(open=True)
