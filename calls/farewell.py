@@ -1,10 +1,14 @@
-"""The text that a person gets after a call (spec 6.13)."""
+"""The texts that a call leaves by itself: of each booking (spec 6.7.2), and after it (6.13)."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from accounts.errors import ApiError
-from agents import variables
+from agents import languages, variables
 from agents.history import is_person
+from agents.models import Agent, PhoneNumber
+from agents.tools import readback
 from calls.models import Call
 from sms.models import Message
 from sms.services import text_from_call
@@ -12,6 +16,19 @@ from sms.services import text_from_call
 logger = logging.getLogger(__name__)
 
 DEFAULT = "Thanks for calling {business_name}. We appreciate your time."
+
+
+def text_booking(call: Call, booking: Mapping[str, Any]) -> Message | None:
+    """Text the person of a call what was just booked, moved or cancelled; None where the agent may
+    not text during calls, there is nobody to text, or they said no.
+    """
+    agent, number = call.agent, call.number
+    if agent is None or number is None or not agent.incall_sms_enabled:
+        return None
+    body = readback.text_of(languages.start_language(agent.language, agent.system_prompt), booking)
+    if not body or not is_person(call.their_number):
+        return None
+    return _text(call, agent, number, body, Message.Origin.IN_CALL)
 
 
 def text_after(call: Call) -> Message | None:
@@ -29,15 +46,22 @@ def text_after(call: Call) -> Message | None:
         "call_summary": call.call_summary,
         "agent_name": agent.name or "our team",
     }
+    body = variables.substitute(agent.post_call_sms_template or DEFAULT, values)
+    return _text(call, agent, number, body, Message.Origin.POST_CALL)
+
+
+def _text(
+    call: Call, agent: Agent, number: PhoneNumber, body: str, origin: Message.Origin
+) -> Message | None:
     try:
         return text_from_call(
             agent=agent,
             number=number,
             to_number=call.their_number,
-            body=variables.substitute(agent.post_call_sms_template or DEFAULT, values),
+            body=body,
             call_id=call.call_id,
-            origin=Message.Origin.POST_CALL,
+            origin=origin,
         )
     except ApiError as refusal:
-        logger.info("no text after %s: %s", call.call_id, refusal.code)
+        logger.info("no text of %s: %s", call.call_id, refusal.code)
         return None

@@ -26,7 +26,7 @@ from agents.history import Memory, memory_of
 from agents.models import Agent
 from agents.prompt import CallFacts, call_variables, voice_prompt
 from agents.tools.base import Tool
-from calls import gate, services, tickets
+from calls import farewell, gate, services, tickets
 from calls.call_tools import tools_of
 from calls.dialling import carrier_account_of
 from calls.models import Call, CallEvent, Turn
@@ -451,12 +451,15 @@ def text_caller(call_pk: int, body: str) -> str:
 
 @_own_connection
 def store_booking(call_pk: int, booking: Mapping[str, Any]) -> None:
-    """Add a booking that was made, moved or cancelled to the call's list (spec 5.3), in order."""
+    """Add a booking that was made, moved or cancelled to the call's list (spec 5.3), in order, and
+    text the person what was done, where the agent may text during calls (spec 6.7.2).
+    """
     with transaction.atomic():
         call = Call.objects.select_for_update().get(pk=call_pk)
         call.bookings = [*call.bookings, dict(booking)]
         call.save(update_fields=["bookings"])
         services.record(call, "booking", action=str(booking.get("action")))
+        farewell.text_booking(call, booking)
 
 
 @_own_connection

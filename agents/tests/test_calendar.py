@@ -13,7 +13,7 @@ from agents.tests.customer_server import CustomerServer, running_customer_server
 from agents.tests.outside import running_sandbox
 from agents.tools.base import Outcome, Tool, ToolCall
 from agents.tools.calendar import calendar_tools
-from agents.tools.readback import _languages, is_yes, question
+from agents.tools.readback import _languages, is_yes, question, text_of
 from agents.tools.using import use
 
 pytestmark = pytest.mark.django_db
@@ -205,6 +205,7 @@ def test_a_calendar_is_set_shown_without_its_key_and_removed():
 # --- the read-back --------------------------------------------------------------------------------
 
 MONDAY = datetime(2026, 3, 4 - 2, 10, 0)  # noqa: DTZ001 (in the calendar's zone, which is said)
+MADE = {"action": "created", "start": "2026-03-02T10:00:00.000Z", "timezone": "Europe/London"}
 
 
 def test_the_read_back_says_the_exact_arguments():
@@ -226,6 +227,18 @@ def test_every_language_can_ask_for_everything_and_take_a_yes():
         assert "10:00" in asked, code
         assert "{" not in asked, code
         assert all(is_yes(code, f"{word}.") for word in own.yes), code
+        texts = [text_of(code, booking) for booking in (MADE, MADE | {"action": "rescheduled"})]
+        assert all("10:00" in text and "{" not in text for text in texts), code
+        assert text_of(code, {"action": "cancelled"}) == own.cancelled
+
+
+def test_a_text_of_a_booking_says_its_time_in_the_calendars_zone():
+    assert text_of("en", MADE) == "Your appointment is booked for Monday 2 March at 10:00."
+    there = MADE | {"timezone": "Asia/Dubai", "action": "rescheduled"}
+    assert text_of("de-AT", there) == (
+        "Ihr Termin wurde verlegt: Montag, dem 2. März, um 14:00 Uhr."
+    )
+    assert text_of("en", {"action": "created"}) == ""
 
 
 @pytest.mark.parametrize(

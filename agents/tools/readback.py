@@ -1,11 +1,16 @@
-"""The engine's own question before a calendar is written to, in the call's language (spec 6.9)."""
+"""What the engine itself says of bookings, in the call's language: the question before a calendar
+is written to, and the text that tells what was done (spec 6.7.2, 6.9).
+"""
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 _NOT_WORD = re.compile(r"[^\w'’@.-]+")
 
@@ -17,6 +22,9 @@ class _Language:
     cancel: str
     say: str
     write: str
+    booked: str
+    rescheduled: str
+    cancelled: str
     when: str
     weekdays: tuple[str, ...]
     months: tuple[str, ...]
@@ -56,17 +64,36 @@ def question(
     ``start`` is in the calendar's time zone. English where the language has no words of its own.
     """
     own = _of(language)
-    when = ""
-    if start is not None:
-        when = own.when.format(
-            weekday=own.weekdays[start.weekday()],
-            day=start.day,
-            month=own.months[start.month - 1],
-            time=f"{start:%H:%M}",
-        )
     template: str = getattr(own, action)
+    when = _when(own, start) if start else ""
     ask = own.write if by_text else own.say
     return template.format(name=name, email=email, when=when, ask=ask)
+
+
+def text_of(language: str, booking: Mapping[str, Any]) -> str:
+    """Return the text that tells a person of a booking as in ``Call.bookings``; "" if it does not
+    say enough.
+    """
+    own = _of(language)
+    if booking.get("action") == "cancelled":
+        return own.cancelled
+    template = {"created": own.booked, "rescheduled": own.rescheduled}.get(
+        str(booking.get("action"))
+    )
+    if template is None or not booking.get("start"):
+        return ""
+    start = datetime.fromisoformat(str(booking["start"]))
+    zone = ZoneInfo(str(booking.get("timezone") or "UTC"))
+    return template.format(when=_when(own, start.astimezone(zone)))
+
+
+def _when(own: _Language, start: datetime) -> str:
+    return own.when.format(
+        weekday=own.weekdays[start.weekday()],
+        day=start.day,
+        month=own.months[start.month - 1],
+        time=f"{start:%H:%M}",
+    )
 
 
 def is_yes(language: str, text: str) -> bool:

@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from accounts import suppression
 from accounts.models import Suppression
-from calls import aftercare
+from calls import aftercare, live
 from calls.factories import CallFactory
 from calls.models import Aftercare, Call
 from sms.models import Message
@@ -81,3 +81,36 @@ def test_an_analysis_that_is_made_again_texts_nobody():
     aftercare.care_for(call.pk)
 
     assert Message.objects.count() == 1
+
+
+MADE = {
+    "action": "created", "booking_uid": "b1",
+    "start": "2026-05-26T13:00:00.000Z", "timezone": "Europe/London",
+}  # fmt: skip
+
+
+def test_a_booking_is_texted_at_once_where_the_agent_may_text_in_calls():
+    call = CallFactory.create(agent__incall_sms_enabled=True)
+
+    live.store_booking(call.pk, MADE)
+    live.store_booking(call.pk, {"action": "cancelled", "booking_uid": "b1"})
+
+    call.refresh_from_db()
+    assert [one["action"] for one in call.bookings] == ["created", "cancelled"]
+    assert [(text.body, text.origin) for text in Message.objects.order_by("pk")] == [
+        ("Your appointment is booked for Tuesday 26 May at 14:00.", "in_call"),
+        ("Your appointment was cancelled.", "in_call"),
+    ]
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_booking_is_kept_and_not_texted_where_texts_are_off_or_refused(refused: bool):
+    call = CallFactory.create(agent__incall_sms_enabled=refused)
+    if refused:
+        suppression.suppress(call.account, call.their_number, source=Suppression.Source.API)
+
+    live.store_booking(call.pk, MADE)
+
+    call.refresh_from_db()
+    assert len(call.bookings) == 1
+    assert Message.objects.count() == 0
