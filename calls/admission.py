@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from agents.models import PhoneNumber
 from calls import pace, presence
+from calls.lines import lines
 from calls.models import Call, CallEvent, DialAttempt
 from calls.presence import Room
 from calls.services import record
@@ -32,7 +33,7 @@ def _lock() -> None:
 
 
 def _free_lines() -> int:
-    return int(settings.MAX_CONCURRENT_CALLS) - Call.objects.occupying().count()
+    return lines() - Call.objects.occupying().count()
 
 
 class Turn(NamedTuple):
@@ -62,7 +63,7 @@ def admit(at_most: int, now: datetime | None = None) -> list[Turn]:
     """
     if presence.room() is Room.FULL:
         return []
-    now = now or timezone.now()
+    now, most = now or timezone.now(), lines()
     _lock()
     reserved = settings.INBOUND_RESERVED_CALLS
     busy = list(
@@ -71,7 +72,7 @@ def admit(at_most: int, now: datetime | None = None) -> list[Turn]:
         .values_list("account", "account__max_concurrent_calls")
         .annotate(calls=Count("pk"))
     )
-    free = settings.MAX_CONCURRENT_CALLS - reserved - sum(calls for _, _, calls in busy)
+    free = most - reserved - sum(calls for _, _, calls in busy)
     if free <= 0:
         return []
     rooms = {account: most - reserved - calls for account, most, calls in busy}

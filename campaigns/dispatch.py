@@ -18,6 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
 from accounts.suppression import suppressed_among
+from calls.lines import lines
 from calls.models import Call
 from calls.services import place_calls
 from campaigns.intake import SUPPRESSED
@@ -109,7 +110,7 @@ def _room(campaign: Campaign) -> int:
     )
     reserved = settings.INBOUND_RESERVED_CALLS
     rooms: list[int] = [
-        settings.MAX_CONCURRENT_CALLS - reserved - live["all"],
+        lines() - reserved - live["all"],
         campaign.account.max_concurrent_calls - reserved - live["account"],
         math.ceil(settings.CARRIER_CALLS_PER_SECOND * AHEAD_S) - live["queued"],
     ]

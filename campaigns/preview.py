@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.hours.laws import LAWS, STRICTEST, layers_of
 from accounts.hours.windows import Hours
+from calls.lines import lines
 from campaigns.models import Campaign, Recipient, ZoneGroup
 from campaigns.progress import average_call_s
 
@@ -77,13 +78,13 @@ def _groups(campaign: Campaign) -> list[tuple[ZoneGroup, int]]:
 def pace_per_minute(campaign: Campaign) -> float:
     """Return how many calls a minute the limits allow: lines, and the carrier's pace."""
     reserved = settings.INBOUND_RESERVED_CALLS
-    lines = [
-        settings.MAX_CONCURRENT_CALLS - reserved,
+    limits = [
+        lines() - reserved,
         campaign.account.max_concurrent_calls - reserved,
     ]
     if campaign.max_concurrent:
-        lines.append(campaign.max_concurrent)
-    by_lines = max(0, min(lines)) * 60 / average_call_s(campaign)
+        limits.append(campaign.max_concurrent)
+    by_lines = max(0, min(limits)) * 60 / average_call_s(campaign)
     return float(min(by_lines, settings.CARRIER_CALLS_PER_SECOND * 60))
 
 

@@ -17,6 +17,8 @@ from django.conf import settings
 
 from media.openings import Preparer
 from media.roster import roster
+from media.voice_sockets import voice_sockets
+from media.warming import warm_up
 
 _draining: set[asyncio.Task[None]] = set()
 
@@ -31,6 +33,8 @@ async def lifespan(
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            await warm_up()
+            voice_sockets().start(settings.VOICE_SOCKETS_AHEAD)
             roster().start()
             if preparer is not None:
                 preparer.start()
@@ -39,6 +43,7 @@ async def lifespan(
         else:
             if preparer is not None:
                 await preparer.aclose()
+            await voice_sockets().aclose()
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -47,13 +47,17 @@ def _make_speech() -> AsyncDeepgramClient:
     base = settings.DEEPGRAM_API_URL.rstrip("/")
     parts = urlsplit(base)
     sockets = urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
-    return AsyncDeepgramClient(
+    client = AsyncDeepgramClient(
         api_key=settings.DEEPGRAM_API_KEY,
         environment=DeepgramClientEnvironment(
             base=base, production=sockets, agent=sockets, agent_rest=base
         ),
         timeout=SPEECH_REST_TIMEOUT_S,
     )
+    # For every request and socket the SDK reads its own version from the disk anew.
+    wrapper = client._client_wrapper
+    wrapper.get_headers = wrapper.get_headers().copy  # type: ignore[method-assign]
+    return client
 
 
 def _make_model() -> AsyncAnthropic:

@@ -10,25 +10,20 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
 
 import httpx
-import websockets.exceptions
-from deepgram.core.api_error import ApiError
 from deepgram.core.request_options import RequestOptions
 from deepgram.speak.v1.socket_client import AsyncV1SocketClient
 from deepgram.speak.v1.types import SpeakV1Text
 
 from media.metrics import PROVIDER_ERRORS
 from media.providers import speech_client
+from media.voice_sockets import LOST, VoiceSocket, voice_sockets
 
 FLUSHES_PER_MINUTE = 18  # of 20: their clock is not ours
-CONNECT_TIMEOUT_S = 3.0
 CHUNK_TIMEOUT_S = 4.0  # longest wait for the next piece of a clause
 CLEAR_TIMEOUT_S = 0.7
-CLOSE_TIMEOUT_S = 1.0
 REST_CHUNK = 1_600
-_LOST = (OSError, TimeoutError, ApiError, websockets.exceptions.WebSocketException, ValueError)
 
 
 class VoiceFailed(Exception):
@@ -47,9 +42,8 @@ class Voice:
         self._ready = ready or {}
         self._model = model
         self._speed = speed
-        self._socket: AsyncV1SocketClient | None = None
+        self._socket: VoiceSocket | None = None
         self._connecting = asyncio.Lock()
-        self._stack = AsyncExitStack()
         self._flushes: deque[float] = deque(maxlen=FLUSHES_PER_MINUTE)
         self._unfinished = False  # audio of a dropped clause may still be on its way
 
@@ -57,7 +51,7 @@ class Voice:
         """Connect ahead of the first clause; a failure shows only when there is something
         to say.
         """
-        with contextlib.suppress(*_LOST):
+        with contextlib.suppress(*LOST):
             await self._connected()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes]:
@@ -74,7 +68,7 @@ class Voice:
                     said = True
                     yield chunk
                 return
-            except _LOST as error:
+            except LOST as error:
                 PROVIDER_ERRORS.labels("voice", type(error).__name__).inc()
                 await self._disconnect()
                 if said:
@@ -82,7 +76,7 @@ class Voice:
         try:
             async for chunk in self._by_rest(text):
                 yield chunk
-        except (*_LOST, httpx.HTTPError) as error:
+        except (*LOST, httpx.HTTPError) as error:
             PROVIDER_ERRORS.labels("voice_rest", type(error).__name__).inc()
             raise VoiceFailed(type(error).__name__) from error
 
@@ -96,21 +90,14 @@ class Voice:
     async def _connected(self) -> AsyncV1SocketClient:
         async with self._connecting:
             if self._socket is None:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    socket: AsyncV1SocketClient = await self._stack.enter_async_context(
-                        speech_client().speak.v1.connect(
-                            model=self._model, encoding="mulaw", sample_rate=8000, speed=self._speed
-                        )
-                    )
-                self._socket = socket
-            return self._socket
+                self._socket = await voice_sockets().take((self._model, self._speed))
+            return self._socket.sdk
 
     async def _disconnect(self) -> None:
-        stack, self._stack, self._socket = self._stack, AsyncExitStack(), None
+        socket, self._socket = self._socket, None
         self._unfinished = False
-        with contextlib.suppress(*_LOST):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await stack.aclose()
+        if socket is not None:
+            await socket.aclose()
 
     async def _by_socket(self, text: str) -> AsyncIterator[bytes]:
         if self._unfinished:
@@ -141,7 +128,7 @@ class Voice:
                 while _type(await socket.recv()) != "Cleared":
                     pass
             self._unfinished = False
-        except _LOST:
+        except LOST:
             await self._disconnect()
 
     async def _by_rest(self, text: str) -> AsyncIterator[bytes]:

@@ -133,6 +133,8 @@ def _limits() -> Iterator[tuple[int, str, str]]:
     for name in (
         "RING_TIMEOUT_SECONDS",
         "MAX_CONCURRENT_CALLS",
+        "TRANSCRIBER_SOCKETS",
+        "VOICE_SOCKETS",
         "API_RATE_LIMIT_PER_MINUTE",
         "RETENTION_DAYS",
         "SMS_PER_NUMBER_PER_SECOND",

@@ -104,6 +104,11 @@ CARRIER_CALLS_PER_SECOND = env.float("CARRIER_CALLS_PER_SECOND", default=1.0)
 CALL_PRICE_MICROS_PER_MINUTE = env.int("CALL_PRICE_MICROS_PER_MINUTE", default=80_000)
 # Calls that one media process takes; it takes fewer while its event loop runs late.
 MEDIA_MAX_CALLS = env.int("MEDIA_MAX_CALLS", default=80)
+# Sockets to the voice that a media process keeps open ahead of calls.
+VOICE_SOCKETS_AHEAD = env.int("VOICE_SOCKETS_AHEAD", default=2)
+# Sockets that the speech service allows this installation; a call takes one of each.
+TRANSCRIBER_SOCKETS = env.int("TRANSCRIBER_SOCKETS", default=150)
+VOICE_SOCKETS = env.int("VOICE_SOCKETS", default=45)
 # What an agent says first is written and spoken while the call still rings. Of a call that nobody
 # answers it was made for nothing.
 PREPARE_OPENINGS = env.bool("PREPARE_OPENINGS", default=True)

@@ -48,6 +48,10 @@ def measure(rate: float, seconds: float) -> dict[str, float]:
         "SANDBOX_CPS": "1000",
         "CARRIER_CALLS_PER_SECOND": str(rate),
         "MAX_CONCURRENT_CALLS": lines,
+        "TRANSCRIBER_SOCKETS": lines,
+        "VOICE_SOCKETS": lines,
+        "VOICE_SOCKETS_AHEAD": "0",
+        "PREPARE_OPENINGS": "0",
         # Speech is not needed: nobody answers.
         "SANDBOX_SPEECH_WORKERS": "1",
     }

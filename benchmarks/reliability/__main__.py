@@ -109,6 +109,8 @@ def main() -> int:
         "SANDBOX_CPS": str(options.cps),
         "CARRIER_CALLS_PER_SECOND": str(options.cps),
         "MAX_CONCURRENT_CALLS": str(options.lines),
+        "TRANSCRIBER_SOCKETS": "1000",
+        "VOICE_SOCKETS": "1000",
         "RING_TIMEOUT_SECONDS": "5",
         "DIAL_SETTLE_SECONDS": str(options.settle),
     }

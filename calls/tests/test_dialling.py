@@ -14,6 +14,7 @@ from agents.factories import AgentFactory
 from calls import dialling, services
 from calls.admission import admit_next
 from calls.factories import CallFactory, DialAttemptFactory, new_sid
+from calls.lines import lines
 from calls.models import Call, DialAttempt
 from calls.tests.twilio_side import (
     accepts_call,
@@ -352,6 +353,35 @@ def test_the_servers_limit_holds_across_accounts(settings: Any):
     CallFactory.create()
 
     assert admit_next() is None
+
+
+@pytest.mark.parametrize("scarce", ["TRANSCRIBER_SOCKETS", "VOICE_SOCKETS"])
+def test_no_call_starts_that_the_speech_service_would_refuse(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, scarce: str
+):
+    monkeypatch.setattr("calls.presence.alive", dict)
+    setattr(settings, scarce, 2)
+    CallFactory.create(live=True)
+    CallFactory.create(inbound=True)
+    waiting = CallFactory.create()
+
+    assert admit_next() is None
+
+    setattr(settings, scarce, 3)
+    attempt = admit_next()
+    assert attempt is not None
+    assert attempt.call_id == waiting.pk
+
+
+def test_sockets_that_wait_ahead_of_calls_are_not_counted_on(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    settings.VOICE_SOCKETS, settings.VOICE_SOCKETS_AHEAD = 8, 2
+    monkeypatch.setattr("calls.presence.alive", lambda: {"a:1": {}, "a:2": {}, "b:1": {}})
+    assert lines() == 2
+
+    settings.VOICE_SOCKETS = 5
+    assert lines() == 1
 
 
 def test_reserved_lines_are_left_for_people_who_call(settings: Any):

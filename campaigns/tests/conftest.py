@@ -19,5 +19,6 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def _roomy(settings: Any) -> None:
     """Lines and pace that limit nothing unless a test says so."""
     settings.MAX_CONCURRENT_CALLS = 1000
+    settings.TRANSCRIBER_SOCKETS = settings.VOICE_SOCKETS = 1000
     settings.INBOUND_RESERVED_CALLS = 0
     settings.CARRIER_CALLS_PER_SECOND = 1000.0

@@ -25,6 +25,7 @@ class Providers:
         self.listen_query: dict[str, str] = {}
         self.listeners: list[web.WebSocketResponse] = []
         self.ended: list[dict[str, str]] = []
+        self.voices: list[tuple[dict[str, str], web.WebSocketResponse]] = []
         self.refuse_speak_socket = False
         self.refuse_speak = False
         self.before_reply: Callable[[], Awaitable[None]] | None = None
@@ -85,6 +86,7 @@ class Providers:
             return web.Response(status=429)
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
+        self.voices.append((dict(request.query), ws))
         sequence = 0
         async for message in ws:
             order = json.loads(message.data)

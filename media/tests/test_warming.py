@@ -1,0 +1,53 @@
+"""What a media process does before its first call."""
+
+import gc
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from media import warming
+from media.providers import model_client, speech_client
+
+
+@pytest.fixture(autouse=True)
+def _as_before(settings) -> Iterator[None]:
+    settings.DEEPGRAM_API_KEY = settings.ANTHROPIC_API_KEY = "key"
+    settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = "http://127.0.0.1:1"
+    threshold = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+
+
+async def test_what_was_loaded_is_kept_from_the_garbage_collector():
+    await warming.warm_up()
+
+    assert gc.get_freeze_count() > 100_000
+    assert gc.get_threshold()[0] == warming.OBJECTS_BETWEEN_COLLECTIONS
+
+
+async def test_a_model_that_cannot_be_reached_does_not_stop_the_start(caplog):
+    began = time.monotonic()
+
+    await warming.connect_model()
+
+    assert time.monotonic() - began < 5
+    assert "no connection to the model" in caplog.text
+
+
+async def test_the_answer_from_memory_is_read_like_the_services():
+    assert await warming._load_model() == "Hello."
+
+
+async def test_a_request_to_the_speech_service_reads_no_version_from_the_disk(monkeypatch):
+    headers = speech_client()._client_wrapper.get_headers()
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: "another")
+
+    again = speech_client()._client_wrapper.get_headers()
+
+    assert again == headers
+    assert again is not headers
+    assert again["Authorization"] == "Token key"
+    assert again["User-Agent"].startswith("deepgram-sdk/")
+    assert model_client().api_key == "key"

@@ -1,0 +1,123 @@
+"""What a media process does before its first call, so that this call does not wait for it.
+
+The SDKs load modules and build validators at first use, 150 ms in all; the first request to a host
+waits for its handshakes; and a collection of garbage looks at everything that was ever loaded. All
+of it is done before the server listens, and so before anybody calls it ready.
+"""
+
+import asyncio
+import gc
+import logging
+from typing import Any
+
+import anthropic
+import httpx2
+from anthropic import AsyncAnthropic
+from deepgram.core.unchecked_base_model import construct_type
+from deepgram.listen.v1.socket_client import V1SocketClientResponse
+
+from media.providers import model_client, speech_client
+
+logger = logging.getLogger(__name__)
+
+CONNECT_WITHIN_S = 2.0
+# A call allocates and drops some thousand objects a second, hardly any of them in cycles: looking
+# for those after every 700, as Python does, finds nothing and costs 5 % of the processor.
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
+# The shortest reply there is, as the service streams it.
+_REPLY = b"""\
+event: message_start
+data: {"type":"message_start","message":{"id":"msg_0","type":"message","role":"assistant",\
+"model":"none","content":[],"stop_reason":null,"stop_sequence":null,\
+"usage":{"input_tokens":1,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello."}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},\
+"usage":{"output_tokens":1}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"""
+_RESULTS = {
+    "type": "Results",
+    "channel_index": [0, 1],
+    "start": 0.0,
+    "duration": 1.0,
+    "is_final": True,
+    "speech_final": True,
+    "channel": {"alternatives": [{"transcript": "hello", "confidence": 1.0, "words": []}]},
+    "metadata": {},
+}
+
+
+async def warm_up() -> None:
+    """Load what the first call would load, and open a connection to the model; a model that cannot
+    be reached is left for the first call to complain about.
+    """
+    try:
+        _load_speech()
+        await _load_model()
+    except Exception:  # calls work without it, a little later
+        logger.exception("not everything was loaded ahead of a call")
+    await connect_model()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 50)
+
+
+async def connect_model() -> None:
+    """Have a connection to the model open; it is kept for a minute and a half."""
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN_S):
+            await model_client().models.list(limit=1)
+    except anthropic.APIStatusError:
+        pass  # somebody answered
+    except (TimeoutError, anthropic.APIError, httpx2.HTTPError) as error:
+        logger.warning("no connection to the model ahead of a call: %s", type(error).__name__)
+
+
+def _load_speech() -> None:
+    client = speech_client()
+    for part in (client.listen.v1, client.speak.v1, client.speak.v1.audio):
+        part.with_raw_response  # noqa: B018 (a look loads its module)
+    parse: Any = construct_type
+    parse(type_=V1SocketClientResponse, object_=_RESULTS)
+
+
+async def _load_model() -> str:
+    """Send a request to nobody and read the answer from memory, for the first time in this process;
+    return what it says.
+    """
+
+    async def answer(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_REPLY)
+
+    nobody = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    sdk = AsyncAnthropic(api_key="none", base_url="http://nobody", http_client=nobody)
+    said = ""
+    async with (
+        nobody,
+        sdk.messages.stream(
+            model="none",
+            max_tokens=1,
+            system=[{"type": "text", "text": "-", "cache_control": {"type": "ephemeral"}}],
+            messages=[{"role": "user", "content": "-"}],
+            tools=[{"name": "none", "input_schema": {"type": "object"}}],
+        ) as stream,
+    ):
+        async for event in stream:
+            if event.type == "text":
+                said += event.text
+        await stream.get_final_message()
+    return said
