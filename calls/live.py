@@ -463,6 +463,15 @@ def store_booking(call_pk: int, booking: Mapping[str, Any]) -> None:
 
 
 @_own_connection
+def note_recording(call_pk: int, generation: int, recording_file: str) -> None:
+    """Note that a media socket begins to write this file (under ``RECORDINGS_DIR``): it is found,
+    and erased with the call, even if the process never comes to ``close_media``.
+    """
+    newest = Call.objects.filter(pk=call_pk, media_generation=generation)
+    newest.update(recording_file=recording_file)
+
+
+@_own_connection
 def close_media(
     call_pk: int,
     generation: int,

@@ -18,8 +18,10 @@ _signer = TimestampSigner(salt="calls.recordings")
 
 
 def signed_url(call: Call) -> str | None:
-    """Return an address of the call's recording that works for 24 hours; None if there is none."""
-    if not call.recording_file:
+    """Return an address of the call's recording that works for 24 hours; None if there is none, or
+    it is still being written.
+    """
+    if not call.recording_file or not call.is_over:
         return None
     signature = _signer.sign(call.call_id).partition(":")[2]
     return f"{settings.PUBLIC_URL}/recordings/{call.call_id}.wav?s={signature}"

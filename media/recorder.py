@@ -65,9 +65,20 @@ class Recorder:
     long the call.
     """
 
-    def __init__(self, path: Path, put: Callable[..., None], *, begins_ms: int = 0) -> None:
-        """``begins_ms``: where in the call this process takes over from an earlier one."""
+    def __init__(
+        self,
+        path: Path,
+        put: Callable[..., None],
+        *,
+        begins_ms: int = 0,
+        on_file: Callable[[], None] | None = None,
+    ) -> None:
+        """``begins_ms``: where in the call this process takes over from an earlier one.
+
+        ``on_file`` is put into the queue before the first write.
+        """
         self.path = path
+        self._on_file = on_file
         self._wav = WavFile(path, goes_on=begins_ms > 0)
         self._put: Callable[..., Any] = put
         self._left = bytearray()
@@ -118,5 +129,8 @@ class Recorder:
         right = bytes(self._right[:samples]).ljust(samples, SILENCE)
         del self._left[:samples]
         del self._right[:samples]
+        if self._on_file is not None:
+            self._put(self._on_file)
+            self._on_file = None
         self._put(self._wav.write, self._base, left, right)
         self._base += samples

@@ -109,11 +109,13 @@ class Session:
         self._voice_ended = 0  # ms; when the caller's last loud frame was heard
         self._journal = Journal()
         self._flight = FlightRecorder(call, self._journal.put)
+        file = f"{call.call_id}.wav"
         self._recorder = (
             Recorder(
-                settings.RECORDINGS_DIR / f"{call.call_id}.wav",
+                settings.RECORDINGS_DIR / file,
                 self._journal.put,
                 begins_ms=self._begins_ms,
+                on_file=partial(live.note_recording, call.pk, call.generation, file),
             )
             if call.record
             else None

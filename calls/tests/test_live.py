@@ -12,6 +12,7 @@ from calls import live, services, tickets
 from calls.factories import CallFactory, TurnFactory
 from calls.live import LiveEvent, MediaRefused, SpokenTurn
 from calls.models import Call
+from calls.recordings import signed_url
 from calls.tests.twilio_side import call_json, calls_url, form_of
 
 pytestmark = pytest.mark.django_db
@@ -268,6 +269,21 @@ def test_a_hang_up_that_does_not_reach_the_carrier_keeps_the_reason(telco: Any):
 
     call.refresh_from_db()
     assert call.intended_reason == "completed"
+
+
+def test_a_recording_is_known_from_its_first_write_on_but_not_handed_out_before_the_end():
+    call = CallFactory.create(dialled=True)
+    opened(call)
+
+    live.note_recording(call.pk, 2, "of-a-later-socket.wav")
+    live.note_recording(call.pk, 1, "a.wav")
+
+    call.refresh_from_db()
+    assert call.recording_file == "a.wav"
+    assert signed_url(call) is None
+    services.end_call(call.pk, Call.Status.COMPLETED, at=timezone.now())
+    call.refresh_from_db()
+    assert signed_url(call) is not None
 
 
 def test_the_recording_of_the_newest_socket_is_kept():

@@ -1,5 +1,6 @@
 """A live call whose media process is killed, with real processes and real audio."""
 
+import json
 import os
 import signal
 import time
@@ -79,6 +80,12 @@ class Records:
             time.sleep(0.05)
         raise AssertionError(f"no {generation}. socket")
 
+    def sockets_of(self, call_id: str) -> int:
+        [[sockets]] = self.rows(
+            "SELECT media_generation FROM calls_call WHERE call_id = %s", call_id
+        )
+        return int(sockets)
+
     def wait_for_caller(self, call_id: str) -> None:
         """Wait until something that the caller said is on record."""
         deadline = time.monotonic() + WITHIN_S
@@ -125,7 +132,8 @@ class Records:
         return dict(zip(names, row, strict=True))
 
 
-def prepare(house: House) -> Any:
+def prepare(house: House, *people: str) -> tuple[Any, str]:
+    """Return a client and the agent that calls these people (``SOMEBODY``)."""
     client = house.client()
     agent = client.agents.create(
         name="Mia",
@@ -140,23 +148,38 @@ def prepare(house: House) -> Any:
         twilio_account_sid=house.sandbox.sid,
         twilio_auth_token=house.sandbox.token,
     )
-    people = f"{house.sandbox.url}/_sandbox/people/{SOMEBODY}"
-    httpx.put(people, json={"say": LINES, "rings_s": 0.3}).raise_for_status()
+    for person in people or (SOMEBODY,):
+        url = f"{house.sandbox.url}/_sandbox/people/{person}"
+        httpx.put(url, json={"say": LINES, "rings_s": 0.3}).raise_for_status()
     return client, agent["agent_id"]
 
 
-def place(client: Any, agent_id: str) -> str:
+def place(client: Any, agent_id: str, person: str = SOMEBODY) -> str:
     placed = client.calls.create(
-        agent_id=agent_id, to_number=SOMEBODY, prompt="Ask if all is well.", from_number=OUR_NUMBER
+        agent_id=agent_id, to_number=person, prompt="Ask if all is well.", from_number=OUR_NUMBER
     )
     return str(placed["call_id"])
+
+
+def lose_sockets_by(house: House, policy: str) -> None:
+    """What the carrier does when a socket dies without a goodbye."""
+    httpx.put(
+        f"{house.sandbox.url}/_sandbox/faults", json={"socket_loss": policy}
+    ).raise_for_status()
 
 
 def wait_for_media_processes(house: House, count: int) -> None:
     """``make run`` waits for the media port itself; the web process may be ready before."""
     valkey = redis.Redis.from_url(redis_url(house.environment["NIXFLEX_DATA_DIR"]))
     deadline = time.monotonic() + WITHIN_S
-    while valkey.hlen(presence.KEY) < count:
+
+    def living() -> int:
+        said = [json.loads(text) for text in valkey.hvals(presence.KEY)]
+        now = time.time()
+        return sum(now - one["at"] <= presence.FRESH_S and not one["draining"] for one in said)
+
+    # One that was killed counts until its news is stale.
+    while living() < count:
         assert time.monotonic() < deadline, "the media processes did not come up"
         time.sleep(0.1)
 
@@ -190,6 +213,59 @@ def test_a_call_goes_on_in_another_process_when_its_own_is_killed(tmp_path_facto
             call_id,
         )
         assert turns == sorted(turns)
+        assert_one_recording(Path(data) / "recordings", call)
+
+
+def test_a_carrier_that_ends_a_call_with_its_socket_leaves_it_ended_with_its_recording(
+    tmp_path_factory,
+):
+    data = tmp_path_factory.mktemp("house") / "data"
+    with running_house(data, MEDIA_PROCESSES="2") as house:
+        client, agent_id = prepare(house)
+        records = Records(house)
+        wait_for_media_processes(house, 2)
+        lose_sockets_by(house, "end_call")
+        journal = Journal(house)
+        call_id = place(client, agent_id)
+        pid = records.pid_of(call_id, 1)
+        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
+        records.wait_for_caller(call_id)
+
+        os.kill(pid, signal.SIGKILL)
+
+        assert journal.wait_for("call_ended")["status"] == "completed"
+        call = records.ended(call_id)
+        assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
+        assert records.sockets_of(call_id) == 1
+        assert [path.name for path in (Path(data) / "recordings").iterdir()] == [
+            call["recording_file"]
+        ]
+
+
+def test_a_call_whose_carrier_noticed_nothing_is_asked_for_again(tmp_path_factory):
+    data = tmp_path_factory.mktemp("house") / "data"
+    with running_house(data, MEDIA_PROCESSES="2") as house:
+        client, agent_id = prepare(house)
+        records = Records(house)
+        wait_for_media_processes(house, 2)
+        lose_sockets_by(house, "half_open")
+        journal = Journal(house)
+        call_id = place(client, agent_id)
+        pid = records.pid_of(call_id, 1)
+        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
+        records.wait_for_caller(call_id)
+
+        os.kill(pid, signal.SIGKILL)
+        killed = time.monotonic()
+
+        journal.wait_for("stream_started")
+        # The lease of 8 s, two sweeps of 3 s, and a worker with other things to do.
+        assert time.monotonic() - killed <= 20.0
+        assert records.pid_of(call_id, 2) != pid
+        records.wait_for_apology(call_id, 1)
+        httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{journal.call_sid}")
+        call = records.ended(call_id)
+        assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
         assert_one_recording(Path(data) / "recordings", call)
 
 
