@@ -24,6 +24,10 @@ LINES = [
     "And when do you close?",
     "Do you have parking?",
     "Is there a lift?",
+    "Is it far from the station?",
+    "Can I bring my dog?",
+    "Do you take cards?",
+    "Who will see me?",
     "That is all. Goodbye.",
 ]
 WITHIN_S = 45.0
@@ -85,6 +89,14 @@ class Records:
             "SELECT media_generation FROM calls_call WHERE call_id = %s", call_id
         )
         return int(sockets)
+
+    def events_of(self, call_id: str) -> list[str]:
+        rows = self.rows(
+            "SELECT e.kind FROM calls_callevent e JOIN calls_call c ON c.id = e.call_id"
+            " WHERE c.call_id = %s ORDER BY e.id",
+            call_id,
+        )
+        return [str(kind) for [kind] in rows]
 
     def wait_for_caller(self, call_id: str) -> None:
         """Wait until something that the caller said is on record."""
