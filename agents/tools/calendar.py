@@ -21,7 +21,7 @@ from agents.tools.readback import question
 
 TIMEOUT_S = 8.0
 WINDOW_DAYS = 10
-MOST_SLOTS_A_DAY = 12
+MOST_SLOTS_A_DAY = 32  # a day of quarter hours: a time left out would count as taken
 SLOTS_VERSION, BOOKINGS_VERSION = "2024-09-04", "2024-08-13"
 
 _UNKNOWN = (

@@ -189,7 +189,7 @@ class Dialogue:
         if answers:
             lead = self._acknowledge(told)[:1] if told else []
             unsure = self.say.is_one_of("no_information", answers[-1])
-            more = "anything_else" if self.agent_said else None
+            more = "anything_else" if self.agent_said and not self.prompt.texting else None
             return lead + answers + ([] if unsure else self._next(closing=more))
         if self._pending_close(heard):
             return self._end("goodbye")
@@ -219,13 +219,17 @@ class Dialogue:
         for rule in self._matching_rules(question):
             if parts := self._carry_out(rule):
                 return parts
+        asks_when = re.search(r"\b(?:what time|when|which day|what day)\b", question, re.I)
+        own = re.search(r"\bmy\b|\b(?:am|do|did|have|was) i\b", question, re.I)
+        if asks_when and own and (note := fitting_note(self.prompt, f"{question} appointment")):
+            return [recall(note, self.prompt, self.say)]
         context = " ".join((self.agent_said[-1:] or [""]) + self.caller_said[-2:-1])
         if found := best_facts(question, self.prompt.facts, context):
             return found
         notes = [note.text for note in self.prompt.notes]
         if found := best_facts(question, notes):
-            return [self.say("my_note_undated", what=found[0])]
-        asks_when = re.search(r"\b(?:what time|when|which day|what day)\b", question, re.I)
+            note = next(note for note in self.prompt.notes if note.text == found[0])
+            return [recall(note, self.prompt, self.say)]
         if asks_when and (note := fitting_note(self.prompt)):
             return [recall(note, self.prompt, self.say)]
         if re.match(r"\W*(?:hi|hello)?\W*how are you", question, re.I):
@@ -301,7 +305,9 @@ class Dialogue:
         slot = self.agenda.asked_last
         if slot and (value := self.agenda.filled.get(slot.label)):
             if slot.kind == "name":
-                return [self.say("thanks_name", name=value)]
+                return [self.say("thanks_name", name=value.split(" ")[0])]
+            if slot.kind in ("email", "phone"):
+                return [self.say("thanks")]
             if slot.kind != "open" and len(value.split()) <= 6:
                 value = decapitalised(value) if slot.kind == "number" else value
                 return [self.say("noted", value=value)]
@@ -324,7 +330,8 @@ class Dialogue:
         if slot := self.agenda.next():
             return [slot.question]
         items = self.agenda.to_read_back()
-        if items and not self.say.was_ever_said("read_back"):
+        used = any(turn.calls for turn in self.turns)  # who uses tools says what they did
+        if items and not used and not self.say.was_ever_said("read_back"):
             return [self.say("read_back", items=", ".join(f"{label}: {v}" for label, v in items))]
         if closing and not self.agent_said:
             return [self.say("how_help")]

@@ -262,6 +262,7 @@ class _Filler:
                 for line in self._transcript.lines
                 if line.speaker == "caller"
                 for s in sentences(line.text)
+                if not (values.name(s) or values.email(s))
             ]
             return max(spoken, key=lambda s: len(content_stems(s)), default=None)
         best = self._transcript.best(about)

@@ -4,6 +4,7 @@
 "ask whether they still need it" becomes "Do you still need it?".
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -58,6 +59,11 @@ MANNER = frozenset({
     "ensure", "treat", "put", "acknowledge", "include", "append", "finish", "help", "handle",
     "refer", "add",
 })  # fmt: skip
+WHICH_DAY, WHICH_TIME = "Which day would suit you?", "What time would suit you?"
+_WHEN = re.compile(
+    r"(?:preferred |best |suitable |good )?(day|date|time)(?: (?:of day|you (?:would )?"
+    r"(?:prefer|like|want)|that suits(?: you)?))?"
+)
 _AUX = r"(can|could|will|would|are|were|should|may|did|do|had|was|is)"
 _BASE = [
     "want", "need", "like", "prefer", "know", "think", "plan", "own", "live", "use", "work",
@@ -219,10 +225,15 @@ def list_slots(text: str) -> list[Slot]:
         if not label or len(label.split()) > 8:
             continue
         slots.append(Slot(label, _ask_for(label), _kind(label)))
+    for n, (one, two) in enumerate(itertools.pairwise(slots)):
+        if (one.question, two.question) == (WHICH_DAY, WHICH_TIME):
+            slots[n] = Slot(one.label, "Which day and time would suit you?", "day")
     return slots
 
 
 def _ask_for(label: str) -> str:
+    if found := _WHEN.fullmatch(label):
+        return WHICH_TIME if found[1] == "time" else WHICH_DAY
     if re.match(r"(?:how|what|when|where|which|why|who|whether|if)\b", label):
         return f"Could you tell me {label}?"
     if re.search(r"\b(?:number|reason|purpose|type|kind|size|date) (?:of|for)\b", label):

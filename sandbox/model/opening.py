@@ -6,7 +6,7 @@ from sandbox.model.facts import overlap
 from sandbox.model.grammar import Task, second_person
 from sandbox.model.phrasing import Phrasing
 from sandbox.model.prompt import Note, Prompt
-from sandbox.model.values import spoken_date
+from sandbox.model.values import spoken_date, today_in
 from sandbox.model.words import capitalised, decapitalised, full_stop
 
 _BOOKED = re.compile(
@@ -95,32 +95,43 @@ def first_question(prompt: Prompt, say: Phrasing) -> str:
     return say("any_questions" if _TELLS & set(verbs) else "good_time")
 
 
-def fitting_note(prompt: Prompt) -> Note | None:
-    """The earlier note that this call's purpose is about, if there is one."""
-    aim = " ".join([*(task.statement for task in prompt.tasks), *prompt.purpose])
+def fitting_note(prompt: Prompt, question: str = "") -> Note | None:
+    """The earlier note that a question, or else this call's purpose, is about; None without one.
+
+    What only the agent did ("The agent called to …") is nothing to tell anybody.
+    """
+    aim = question or " ".join([*(task.statement for task in prompt.tasks), *prompt.purpose])
     booked = bool(_BOOKED.search(aim))
     scored = [
-        (overlap(note.text, aim) + (booked and bool(_BOOKED.search(note.text))), index)
+        (overlap(note.text, aim) + (booked and bool(_BOOKED.search(note.text))), -index)
         for index, note in enumerate(prompt.notes)
+        if not note.text.startswith("The agent ")
     ]
     best = max(scored, default=(0, 0))
-    return prompt.notes[best[1]] if best[0] > 0 else None
+    return prompt.notes[-best[1]] if best[0] > 0 else None
 
 
 def recall(note: Note, prompt: Prompt, say: Phrasing) -> str:
     """What an earlier conversation recorded and when; never as something done now."""
-    said = note.text
+    said, quoted = note.text, ""
     name = prompt.caller.split(" ")[0] or None
+    if found := re.match(r"(.{2,60}? said): (.+)", said):
+        said, quoted = found[1], f": {found[2]}"
     if prompt.caller and " " in prompt.caller:
         said = said.replace(prompt.caller, name or "")
-    said = re.sub(r"^(?:Caller|Customer|Client|Patient|Guest)\s+(?=[a-z])", "You ", said)
-    said = decapitalised(second_person(re.sub(r"^You\b", "they", said), name))
+    said = re.sub(
+        r"^(?:The )?(?:[Cc]aller|Customer|Client|Patient|Guest)\s+(?=[a-z])", "You ", said
+    )
+    said = decapitalised(second_person(re.sub(r"^You\b", "they", said), name)) + quoted
     if re.match(r"[a-z]+ed\b|wanted\b|said\b|made\b|chose\b", said):
         said = f"you {said}"
+    today = today_in(prompt.text)
     if not said.startswith("you "):
         if note.date:
             return full_stop(say("my_note", date=spoken_date(note.date), what=note.text))
         return full_stop(say("my_note_undated", what=note.text))
+    if today and note.date == today.isoformat():
+        return full_stop(say("earlier_today", what=said))
     if note.date:
         return full_stop(say("earlier", date=f"on {spoken_date(note.date)}", what=said))
     return full_stop(say("earlier_undated", what=said))

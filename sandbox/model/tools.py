@@ -1,5 +1,6 @@
 """When to use a tool, with which arguments, and how to speak of what it answered."""
 
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ from sandbox.model.dialogue import Dialogue
 from sandbox.model.extraction import fill
 from sandbox.model.phrasing import norm
 from sandbox.model.reply import Reply, ToolUse
-from sandbox.model.results import speak
+from sandbox.model.results import free_days, speak, spoken_moment
 from sandbox.model.transcript import Line, Transcript
 from sandbox.model.words import content_stems, sentences, topic_stems
 
@@ -19,6 +20,7 @@ _WHOLE_SENTENCE = re.compile(
     r"subject|issue)\b"
 )
 _CODE = re.compile(r"\b(?=[\w-]*\d)[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\b")
+_DOING = {"book", "schedule", "reschedule", "cancel", "order"}
 _NAME_NOISE = content_stems(
     "a tool function use when caller customer wants asks get given returns return the list "
     "api call name "
@@ -30,6 +32,8 @@ def use(tools: list[dict[str, Any]], choice: dict[str, Any], dialogue: Dialogue)
     """A reply that calls a tool, asks for what a tool needs, or speaks its result; else None."""
     last = dialogue.last
     if last.results:
+        if reply := _when_free(tools, dialogue):
+            return reply
         said = " ".join(speak(result, dialogue) for result in last.results)
         return Reply(dialogue.say.fresh(said))
     if choice["type"] in ("any", "tool"):
@@ -40,29 +44,42 @@ def use(tools: list[dict[str, Any]], choice: dict[str, Any], dialogue: Dialogue)
     heard = last.text
     if not heard or any(move.search(heard) for move in _NOT_A_WISH):
         return None
-    if held := _confirmed(dialogue, heard):
-        return Reply("", [held])
-    wanted = _best(tools, dialogue)
+    if held := _held(dialogue):
+        if moves.YES.match(heard):
+            return Reply("", [held])
+        if changed := _changed(held, tools, dialogue):
+            return Reply("", [changed])
+        if moves.NO.match(heard) and len(heard.split()) <= 4:
+            return Reply(dialogue.say("correct_what"))
+    wanted = _best(tools, dialogue) or _due(tools, dialogue)
     if wanted is None:
         return None
     arguments = _Arguments(wanted, dialogue)
     if missing := arguments.missing():
         question = arguments.question(missing[0])
         asked = sum(norm(question) in norm(said) for said in dialogue.agent_said)
-        return Reply(question) if asked < 2 else None
+        return Reply(f"{_thanks(arguments, dialogue)} {question}".strip()) if asked < 2 else None
     call = ToolUse(wanted["name"], arguments.given)
     done = [old for turn in dialogue.turns for old in turn.calls]
     return None if any(same_call(call, old) for old in done) else Reply("", [call])
 
 
-def _confirmed(dialogue: Dialogue, heard: str) -> ToolUse | None:
-    """The call that was held back for a confirmation which the caller now gives."""
+def _held(dialogue: Dialogue) -> ToolUse | None:
+    """The call that was held back until the caller confirms it, and is not settled yet."""
     results = [result for turn in dialogue.turns for result in turn.results]
-    if not results or not moves.YES.match(heard):
+    if not results:
         return None
     held = re.search(r"\b(?:confirm|needs? a yes|read.?back|pending)", results[-1].text, re.I)
     done = re.search(r"\b(?:confirmed|booked|created|cancelled|success)", results[-1].text, re.I)
     return results[-1].call if held and not done else None
+
+
+def _changed(held: ToolUse, tools: list[dict[str, Any]], dialogue: Dialogue) -> ToolUse | None:
+    """The held call with what the caller says instead of yes; None where nothing is new."""
+    tool = next((one for one in tools if one["name"] == held.name), None)
+    given = _Arguments(tool, dialogue).given if tool else {}
+    new = ToolUse(held.name, {**held.input, **given})
+    return None if same_call(new, held) else new
 
 
 def _best(tools: list[dict[str, Any]], dialogue: Dialogue) -> dict[str, Any] | None:
@@ -70,7 +87,7 @@ def _best(tools: list[dict[str, Any]], dialogue: Dialogue) -> dict[str, Any] | N
     pending = dialogue.agent_said[-1:] or [""]
     for tool in tools:
         arguments = _Arguments(tool, dialogue)
-        if any(norm(arguments.question(name)) in norm(pending[0]) for name in arguments.required):
+        if any(arguments.was_asked(name, pending[0]) for name in arguments.required):
             return tool
     wish = dialogue.last.text
     if dialogue.say.was_just_said("which_one"):
@@ -89,6 +106,44 @@ def _best(tools: list[dict[str, Any]], dialogue: Dialogue) -> dict[str, Any] | N
             score += 0.5 * bool(_spoken_choice(values_of.get("enum", []), wish))
         best = max(best, (score, -index))
     return tools[-best[1]] if best[0] >= 1.5 else None
+
+
+def _when_free(tools: list[dict[str, Any]], dialogue: Dialogue) -> Reply | None:
+    """After a look at the free times: go on with the booking if the caller's own time is free."""
+    try:
+        days = free_days(json.loads(dialogue.last.results[-1].text))
+    except ValueError:
+        return None
+    today = values.today_in(dialogue.prompt.text)
+    said = " ".join(dialogue.caller_said)
+    date = values.iso_day(values.day(said) or "", today)
+    time = values.iso_time(values.clock(said) or "")
+    booking = next((tool for tool in tools if tool["name"].split("_")[0] in _DOING), None)
+    if booking is None or date is None or time not in days.get(date, []):
+        return None
+    arguments = _Arguments(booking, dialogue)
+    if missing := arguments.missing():
+        free = dialogue.say("slot_free", when=spoken_moment(date, time))
+        return Reply(f"{free} {arguments.question(missing[0])}")
+    return Reply("", [ToolUse(booking["name"], arguments.given)])
+
+
+def _thanks(arguments: "_Arguments", dialogue: Dialogue) -> str:
+    """A word for the answer to one of the tool's questions; none for the wish that began it."""
+    before = " ".join(dialogue.agent_said[-1:])
+    if not any(arguments.was_asked(name, before) for name in arguments.required):
+        return ""
+    name = values.name(dialogue.last.text)
+    say = dialogue.say
+    return say("thanks_name", name=name.split(" ")[0]) if name else say("thanks")
+
+
+def _due(tools: list[dict[str, Any]], dialogue: Dialogue) -> dict[str, Any] | None:
+    """The tool that does what the call is for, once the prompt's own questions are answered."""
+    if dialogue.agenda.open() or not dialogue.agenda.filled:
+        return None
+    verbs = {task.verb for task in dialogue.prompt.tasks} & _DOING
+    return next((tool for tool in tools if tool["name"].split("_")[0] in verbs), None)
 
 
 class _Arguments:
@@ -117,13 +172,27 @@ class _Arguments:
 
     def question(self, name: str) -> str:
         """How to ask for an argument."""
+        return self._questions(name)[0]
+
+    def was_asked(self, name: str, text: str) -> bool:
+        """Whether a text asks for an argument, however much of it was known then."""
+        return any(norm(question) in norm(text) for question in self._questions(name))
+
+    def _questions(self, name: str) -> list[str]:
+        """The ways to ask for an argument, first the one that fits what is known by now."""
         say = self._dialogue.say
         key = _about(name, self._properties[name])
+        if _is_moment(name, self._properties[name]):
+            said = " ".join(self._dialogue.caller_said)
+            ways = ["which_slot", "which_day", "which_time"]
+            known = "which_time" if values.day(said) else "which_day" if values.clock(said) else ""
+            return [say.plain(way) for way in sorted(ways, key=lambda way: way != known)]
         if re.search(r"\bday|\bdate\b", key) and "birth" not in key:
-            return say.plain("which_day")
+            return [say.plain("which_day")]
         if re.search(r"\btime\b|\bstart\b|\bslot\b", key):
-            return say.plain("which_time")
-        return say.plain("tell_me", what=f"your {name.replace('_', ' ')}")
+            return [say.plain("which_time")]
+        own = name.replace("_", " ")
+        return [say.plain("tell_me", what=f"your {'email address' if own == 'email' else own}")]
 
     def _read(self, name: str, schema: dict[str, Any]) -> Any:
         said = self._dialogue.caller_said
@@ -151,9 +220,8 @@ class _Arguments:
 
     def _answer_to(self, name: str) -> str | None:
         turns = self._dialogue.turns
-        asked = norm(self.question(name))
         for before, after in zip(turns[-2::-1], turns[:0:-1], strict=False):
-            if before.speaker == "agent" and asked in norm(before.text) and after.text:
+            if before.speaker == "agent" and self.was_asked(name, before.text) and after.text:
                 return after.text
         return None
 
@@ -181,7 +249,7 @@ class _Arguments:
         own = name.replace("_", " ").lower()
         today = values.today_in(self._dialogue.prompt.text)
         day, clock = values.day(text), values.clock(text)
-        if schema.get("format") == "date-time" or re.search(r"\bdate[- ]?time\b|\bstart\b", own):
+        if _is_moment(name, schema):
             said = " ".join(self._dialogue.caller_said)
             date = values.iso_day(day or values.day(said) or "", today)
             time = values.iso_time(clock or values.clock(said) or "")
@@ -213,6 +281,12 @@ class _Arguments:
             )
             return found[1] if found and not values.day(found[1]) else None
         return None
+
+
+def _is_moment(name: str, schema: dict[str, Any]) -> bool:
+    return schema.get("format") == "date-time" or bool(
+        re.search(r"\bdate[- ]?time\b|\bstart\b", name.replace("_", " ").lower())
+    )
 
 
 def _about(name: str, schema: dict[str, Any]) -> str:

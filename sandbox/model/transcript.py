@@ -5,10 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sandbox.model import moves
+from sandbox.model import moves, summary
 from sandbox.model.conversation import Turn
 from sandbox.model.facts import overlap
-from sandbox.model.words import capitalised, content_stems, full_stop, sentences
 
 _CALLER = "caller|customer|user|human|client|patient|person|contact|recipient|guest|lead"
 _AGENT = "agent|assistant|ai|bot|model|representative"
@@ -78,23 +77,10 @@ class Transcript:
         return max(scored)[2] if scored else None
 
     def summary(self) -> str:
-        """One or two extracted sentences: why it was called, and what the caller wanted."""
-        parts: list[str] = []
-        agent = [s for line in self.lines if line.speaker == "agent" for s in sentences(line.text)]
-        caller = [
-            s for line in self.lines if line.speaker == "caller" for s in sentences(line.text)
-        ]
-        reason = next(
-            (s for s in agent if re.search(r"\bcalling (?:to|about|with)\b", s, re.I)), None
-        )
-        if reason:
-            parts.append(f"The agent said: {full_stop(reason)}")
-        weight = [(min(len(content_stems(s)), 8), -index, s) for index, s in enumerate(caller)]
-        telling = [s for size, _, s in sorted(weight, reverse=True)[:2] if size]
-        telling.sort(key=caller.index)
-        if telling:
-            parts.append(f"The caller said: {' '.join(full_stop(capitalised(s)) for s in telling)}")
-        return " ".join(parts) or "The caller said nothing of note."
+        """One to three sentences in the third person: what was agreed, else why it was called and
+        what the caller wanted, in their words.
+        """
+        return summary.of(self.lines)
 
 
 def read_transcript(turns: list[Turn]) -> Transcript:

@@ -25,17 +25,21 @@ _DAY = re.compile(
 _TIME = re.compile(
     r"\b((?:at\s+|around\s+|about\s+)?(?:\d{1,2}[:.]\d{2}\s*(?:[ap]\.?m\b\.?)?|"
     rf"(?:\d{{1,2}}|{_NUMBER_WORD})\s*(?:[ap]\.?\s?m\b\.?|o'?clock(?:\s+in the \w+)?)|"
-    rf"half past (?:\d{{1,2}}|{_NUMBER_WORD})|quarter (?:past|to) (?:\d{{1,2}}|{_NUMBER_WORD})|"
+    rf"(?:\d{{1,2}}|{_NUMBER_WORD})(?: (?:thirty|fifteen|forty[- ]five))? in the "
+    r"(?:morning|afternoon|evening)|"
+    rf"half[- ]past (?:\d{{1,2}}|{_NUMBER_WORD})|quarter (?:past|to) (?:\d{{1,2}}|{_NUMBER_WORD})|"
     rf"(?:{_NUMBER_WORD}) (?:thirty|fifteen|forty[- ]five))|"
     r"(?:in the )?(?:early |late |mid )?(?:morning|afternoon|evening)|noon|midday|lunchtime)"
     r"(?=\W|$)",
     re.I,
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_SPOKEN_EMAIL = re.compile(r"\b([\w.+-]+) at ([\w-]+(?: dot [\w-]+)+)", re.I)
+_SPOKEN_EMAIL = re.compile(
+    r"\b([\w+-]+(?:(?: dot |\.)[\w+-]+)*) at ([\w-]+(?:(?: dot |\.)[\w-]+)+)", re.I
+)
 _PHONE = re.compile(r"\+?\d[\d ()-]{5,}\d")
 _NAME = re.compile(
-    r"\b(?:my (?:full )?name(?:'s| is)|i am called|you can call me|name is|speaking with|"
+    r"\b(?i:my (?:full )?name(?:'s| is)|i am called|you can call me|name is|speaking with|"
     r"this is|it's|it is|i'm|i am)\s+((?!(?:Is|The|A|An|Not|For|About|I|On|In)\b)[A-Z][\w'’-]+"
     r"(?:\s+(?!(?:And|I|From|Speaking|Here)\b)[A-Z][\w'’-]+){0,2})"
 )
@@ -67,7 +71,7 @@ def email(text: str) -> str | None:
     if found := _EMAIL.search(text):
         return found.group().rstrip(".")
     if found := _SPOKEN_EMAIL.search(text):
-        return f"{found[1]}@{re.sub(r' dot ', '.', found[2], flags=re.I)}".lower()
+        return re.sub(r" dot ", ".", f"{found[1]}@{found[2]}", flags=re.I).lower()
     return None
 
 
@@ -160,7 +164,7 @@ def _next_date(today: dt.date, month: int, number_of_day: int) -> str | None:
 
 def iso_time(words: str) -> str | None:
     """A spoken time as ``HH:MM``; None for a part of the day. Office hours decide am or pm."""
-    said = words.lower().replace(".m", "m").replace(".", ":")
+    said = words.lower().replace(".m", "m").replace(".", ":").replace("half-past", "half past")
     for index, word in enumerate(_NUMBERS):
         said = re.sub(rf"\b{word}\b", str(index), said)
     if ("noon" in said and "after" not in said) or "midday" in said:
@@ -191,3 +195,12 @@ def spoken_date(iso: str) -> str:
     date = dt.date.fromisoformat(iso)
     weekday, month = _DAYS[date.weekday()].title(), _MONTHS[date.month - 1].title()
     return f"{weekday}, {date.day} {month}"
+
+
+def spoken_time(written: str) -> str:
+    """``15:30`` as it is said: "3:30 pm"; ``12:00`` is "noon"."""
+    hour, minute = int(written[:2]), written[3:5]
+    if (hour, minute) == (12, "00"):
+        return "noon"
+    half = "am" if hour < 12 else "pm"
+    return f"{hour % 12 or 12}{'' if minute == '00' else f':{minute}'} {half}"

@@ -223,8 +223,8 @@ def test_a_booking_asks_each_missing_slot_and_reads_back_the_callers_words():
 
     assert spoken.replies == [
         "What is your name?",
-        "Thank you, Olu Adeyemi. What is your preferred day?",
-        "Thank you, Next Tuesday. What is your time?",
+        "Thank you, Olu. Which day and time would suit you?",
+        "Thank you, Next Tuesday. What time would suit you?",
         "Thank you, half past two. Let me read that back: name: Olu Adeyemi, preferred day: Next "
         "Tuesday, time: half past two. Is that right?",
         "Thank you, I have noted your request. Is there anything else I can help you with?",

@@ -73,11 +73,41 @@ def test_fields_are_read_from_what_the_caller_said():
     }
 
 
-def test_a_summary_is_made_of_sentences_that_were_said():
+def test_a_summary_tells_in_the_third_person_what_was_said():
     summary = extract(fields(call_summary={"type": "string"}))["call_summary"]
 
-    assert summary.startswith("The agent said: I'm calling to remind you about your appointment.")
-    assert "I want to move it to Thursday at 10:30." in summary
+    assert summary == (
+        "The agent called to remind them about their appointment. "
+        "Sarah Connor said: I want to move it to Thursday at 10:30."
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "summary"),
+    [
+        (
+            "Agent: You're booked for Friday, 29 May at 2 pm. Anything else?\nCaller: No, thanks.",
+            "Sarah Connor booked Friday, 29 May at 2 pm.",
+        ),
+        (
+            "Agent: You're booked for Friday, 29 May at 2 pm.\nCaller: I have moved to Leeds.\n"
+            "Agent: Your appointment is moved to Monday, 1 June at 10 am.",
+            "Sarah Connor moved the appointment to Monday, 1 June at 10 am. "
+            "Sarah Connor said: I have moved to Leeds.",
+        ),
+        (
+            "Agent: I'm calling to remind you about your visit. Does that still work for you?\n"
+            "Caller: Yes, that is fine.",
+            "The agent called to remind them about their visit. "
+            "Sarah Connor confirmed the appointment.",
+        ),
+        ("Agent: How can I help you?\nCaller: Goodbye.", "The caller said nothing of note."),
+    ],
+)
+def test_what_was_settled_stands_first_and_courtesies_are_left_out(said: str, summary: str):
+    name = "" if summary.startswith("The caller") else "Caller: My name is Sarah Connor.\n"
+
+    assert extract(fields(summary={"type": "string"}), name + said)["summary"] == summary
 
 
 @pytest.mark.parametrize(
