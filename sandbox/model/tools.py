@@ -197,7 +197,9 @@ class _Arguments:
     def _read(self, name: str, schema: dict[str, Any]) -> Any:
         said = self._dialogue.caller_said
         answer = self._answer_to(name)
-        for text in ([answer] if answer else []) + said[::-1]:
+        # Who says another name later has changed it; of wishes in words the answer counts.
+        exact = re.search(r"(?:^|_)(?:name|email|phone)$", name)
+        for text in said[::-1] if exact else ([answer] if answer else []) + said[::-1]:
             value = self._from(name, schema, text, text is answer)
             if value is not None:
                 return value
