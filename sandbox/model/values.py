@@ -84,7 +84,8 @@ def phone(text: str) -> str | None:
 
 
 def name(text: str) -> str | None:
-    """A name the speaker gives as their own."""
+    """A name the speaker gives as their own; an address of mail, letter by letter, is none."""
+    text = _SPOKEN_EMAIL.sub(" ", text)
     for found in _NAME.finditer(text):
         if not _DAY.fullmatch(found[1]):
             return found[1]
