@@ -42,7 +42,9 @@ def effective(agent: Agent, number: PhoneNumber | None = None) -> Effective:
         return agents if own is None else own
 
     n = number
-    model, transcription_language = languages.transcription(agent.language)
+    model, transcription_language = languages.transcription(
+        agent.language, flux=settings.TRANSCRIBER == "flux"
+    )
     leave = of(n.voicemail_leave_enabled if n else None, agent.voicemail_leave_enabled)
     message = (n.voicemail_message if n else None) or agent.voicemail_message or ""
     return Effective(

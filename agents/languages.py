@@ -26,6 +26,8 @@ _CODE = re.compile(r"(?P<base>[a-z]{2})(-([A-Z]{2}|[0-9]{3}))?", re.ASCII)
 # Deepgram's nova-3 does not hear Chinese; its predecessor does.
 _NOVA_2 = frozenset({"zh"})
 _ENGLISH_REGIONS = frozenset({"en-US", "en-GB", "en-AU", "en-NZ", "en-IN"})
+# What flux-general-multi hears besides English; nova-3's own "multi" knows no more.
+_FLUX = frozenset({"es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"})
 
 _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("ar", re.compile(r"[\u0600-\u06ff]")),
@@ -83,8 +85,14 @@ def start_language(language: str, system_prompt: str) -> str:
     return best if scores[best] >= max(_ENOUGH_WORDS, len(words) // 8) else "en"
 
 
-def transcription(language: str) -> tuple[str, str]:
-    """Return Deepgram's (model, language) for an agent's language setting."""
+def transcription(language: str, *, flux: bool) -> tuple[str, str]:
+    """Return Deepgram's (model, language) for an agent's language setting: with ``flux``, the model
+    that hears turns wherever it knows the language.
+    """
+    if flux and (language == MULTI or language[:2] in _FLUX):
+        return "flux-general-multi", language
+    if flux and language[:2] == "en":
+        return "flux-general-en", language
     if language == MULTI or language in _ENGLISH_REGIONS:
         return "nova-3", language
     base = language[:2]

@@ -1,10 +1,14 @@
 """The caller's side of the conversation machine: their voice, their running turn and their keys."""
 
+from dataclasses import replace
+
 from calls.live import LiveCall
 from media.courtesies import Phrases, begins_with, made_of, words_of
 from media.events import TurnEnded
 
 LOST_END_MS = 3_000  # words whose end the transcriber never announced
+# Where the agent allows longer pauses than that: so much after one.
+AFTER_LONGEST_PAUSE_MS = 1_000
 LONGEST_NOISE_MS = 10_000  # a noise that lasts longer is no voice
 KEYPAD_PAUSE_MS = 3_000
 KEYS = frozenset("0123456789*#ABCD")
@@ -24,6 +28,13 @@ class Caller:
         self._call = call
         self._phrases = phrases
         self._words_at: int | None = None
+        self._lost_end_ms = max(
+            LOST_END_MS, (call.stt_max_silence_ms or 0) + AFTER_LONGEST_PAUSE_MS
+        )
+        # A turn that we ended: its words as the transcriber has them, and when.
+        self._told = ""
+        self._taken: list[str] = []
+        self._taken_at = 0
         self._digits = ""
         self._digits_at = 0
 
@@ -45,6 +56,29 @@ class Caller:
         """Whether a turn is running of which words have been heard."""
         return self._words_at is not None
 
+    def fresh(self, text: str) -> str:
+        """Return ``text`` without the words of a turn that we had to end ourselves.
+
+        The transcriber may tell of that turn all the same, late or with more words.
+        """
+        self._told = text
+        left, taken = text.split(), list(self._taken)
+        while left and taken:
+            words = words_of(left[0])
+            if words != taken[: len(words)]:
+                self._taken = []
+                return text
+            left, taken = left[1:], taken[len(words) :]
+        if not left and self.loud_since > self._taken_at:
+            return text  # a new voice says it again
+        return " ".join(left)
+
+    def fresh_turn(self, event: TurnEnded) -> TurnEnded:
+        """Likewise, with the end of the turn: from here on the transcriber is done with it."""
+        fresh = replace(event, text=self.fresh(event.text.strip()))
+        self._taken = []
+        return fresh
+
     def hear_words(self, t: int, text: str) -> None:
         if not self.words:
             # The first words come some 300 ms after the voice that speaks them.
@@ -62,10 +96,13 @@ class Caller:
         """When a turn ends whose end nobody announced."""
         if self._words_at is None:
             return None
-        return max(self._words_at + LOST_END_MS, self.noise_until())
+        return max(self._words_at + self._lost_end_ms, self.noise_until())
 
     def lost_turn(self, t: int) -> TurnEnded:
-        return TurnEnded(t, self.words, min(t, self._words_at or t))
+        """End the running turn; what the transcriber still says of it is no new one."""
+        lost = TurnEnded(t, self.words, min(t, self._words_at or t))
+        self._taken, self._taken_at = words_of(self._told), t
+        return lost
 
     def is_unclear(self, event: TurnEnded) -> bool:
         """Whether the turn is too uncertain to be acted upon; ``unclear`` counts them."""

@@ -34,6 +34,8 @@ from media.events import (
     ToolsDone,
     ToolsWanted,
     TurnEnded,
+    TurnMayEnd,
+    TurnResumed,
     Voiced,
     VoiceRose,
     Words,
@@ -97,10 +99,10 @@ class Conversation:
                 self._hear_voice(t, event.loud)
             case VoiceRose():
                 self._make_way(t)
-            case Words():
-                self._hear_words(t, event.text)
+            case Words() | TurnMayEnd() | TurnResumed():
+                self._hear_words(t, self._caller.fresh(event.text))
             case TurnEnded():
-                self._end_turn(event)
+                self._end_turn(self._caller.fresh_turn(event))
             case ModelText():
                 agent.take_text(event)
             case ModelDone():

@@ -57,6 +57,20 @@ class TurnEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnMayEnd(Event):
+    """The caller may have finished with these words: ``TurnEnded`` follows, or ``TurnResumed``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed(Event):
+    """They had not: the turn goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelText(Event):
     """The model wrote a little more of the reply that was asked for as ``generation``."""
 

@@ -55,23 +55,25 @@ from media.events import (
     ToolsDone,
     ToolsWanted,
     TurnEnded,
+    TurnMayEnd,
+    TurnResumed,
     UseTools,
     Voiced,
     VoiceRose,
     Words,
 )
 from media.flight import FlightRecorder
+from media.hearing import Hearing, Told
 from media.journal import Journal, in_thread
 from media.recorder import Recorder
 from media.speaker import Speaker
-from media.transcriber import Hearing, Transcriber
+from media.transcriber import Transcriber
 from media.transport import Audio, Incoming, Marked, Pressed, Stopped, Transport
 from media.voice import Voice
 from media.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-LOWEST_ENDPOINTING_MS = 100
 HANG_UP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 LONGEST_ENDPOINT_MS = 5_000
@@ -124,13 +126,16 @@ class Session:
             Hearing(
                 model=str(call.extras.get("transcription_model") or "nova-3"),
                 language=str(call.extras.get("transcription_language") or call.language),
-                endpointing_ms=max(
-                    LOWEST_ENDPOINTING_MS, call.stt_max_silence_ms or call.response_eagerness_ms
-                ),
+                eagerness_ms=call.response_eagerness_ms,
+                max_silence_ms=call.stt_max_silence_ms,
                 keyterms=call.keyterms,
             ),
-            on_words=lambda text: self._step(Words(self.now(), text)),
-            on_turn_end=self._end_turn,
+            Told(
+                words=lambda text: self._step(Words(self.now(), text)),
+                turn_end=self._end_turn,
+                may_end=lambda text: self._step(TurnMayEnd(self.now(), text)),
+                resumed=lambda text: self._step(TurnResumed(self.now(), text)),
+            ),
             on_trouble=lambda error, tries: self._note(
                 Note("transcriber_lost", {"error": error, "tries": tries})
             ),

@@ -14,6 +14,7 @@ RANDOM_TEXT = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 FERNET_KEY = (
     "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 )
+TRANSCRIBERS = ("flux", "nova-3")
 SERVICES = {
     "TWILIO_API_URL": ("https://api.twilio.com", None),
     "DEEPGRAM_API_URL": ("https://api.deepgram.com", "DEEPGRAM_API_KEY"),
@@ -45,6 +46,7 @@ def problems() -> Iterator[tuple[int, str, str]]:
     yield from _secrets()
     yield from _addresses()
     yield from _sandbox()
+    yield from _ears()
     yield from _limits()
 
 
@@ -127,6 +129,15 @@ def _sandbox() -> Iterator[tuple[int, str, str]]:
                 f"{key_name} is not set, and the sandbox is off.",
                 f"Write the key, or SANDBOX=1 to simulate, or {name} for another server.",
             )
+
+
+def _ears() -> Iterator[tuple[int, str, str]]:
+    if settings.TRANSCRIBER not in TRANSCRIBERS:
+        yield (
+            32,
+            f"TRANSCRIBER={settings.TRANSCRIBER!r} is not a transcriber.",
+            f"Write one of: {', '.join(TRANSCRIBERS)}.",
+        )
 
 
 def _limits() -> Iterator[tuple[int, str, str]]:

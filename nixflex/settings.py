@@ -72,6 +72,8 @@ ANTHROPIC_API_KEY = env.str("ANTHROPIC_API_KEY", default="") or ("sandbox" if SA
 LLM_MODEL = env.str("LLM_MODEL", default="claude-haiku-5-5")
 # Asked in a call when the agent's model fails before it has said anything; empty: that one again.
 LLM_FALLBACK_MODEL = env.str("LLM_FALLBACK_MODEL", default="claude-sonnet-5-5")
+# "flux" hears turns, where it knows the language; "nova-3": words and pauses, in every language.
+TRANSCRIBER = env.str("TRANSCRIBER", default="") or "flux"
 # Bookings; another server for whoever hosts Cal.com themselves.
 CALCOM_API_URL = env.str("CALCOM_API_URL", default="") or (
     SANDBOX_URL if SANDBOX else "https://api.cal.com"

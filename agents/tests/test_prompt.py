@@ -264,10 +264,36 @@ def test_keyterms_are_trimmed_unique_and_few():
 
 
 def test_chinese_is_heard_by_the_model_that_knows_it():
-    assert languages.transcription("zh") == ("nova-2", "zh")
-    assert languages.transcription("multi") == ("nova-3", "multi")
-    assert languages.transcription("en-GB") == ("nova-3", "en-GB")
-    assert languages.transcription("fr-CA") == ("nova-3", "fr")
+    assert languages.transcription("zh", flux=False) == ("nova-2", "zh")
+    assert languages.transcription("multi", flux=False) == ("nova-3", "multi")
+    assert languages.transcription("en-GB", flux=False) == ("nova-3", "en-GB")
+    assert languages.transcription("fr-CA", flux=False) == ("nova-3", "fr")
+
+
+@pytest.mark.parametrize(
+    ("language", "model", "hears"),
+    [
+        ("en", "flux-general-en", "en"),
+        ("en-GB", "flux-general-en", "en-GB"),
+        ("multi", "flux-general-multi", "multi"),
+        ("fr-CA", "flux-general-multi", "fr-CA"),
+        ("ja", "flux-general-multi", "ja"),
+        ("ar", "nova-3", "ar"),
+        ("pl", "nova-3", "pl"),
+        ("zh", "nova-2", "zh"),
+    ],
+)
+def test_turns_are_heard_by_flux_where_it_knows_the_language(language, model, hears):
+    assert languages.transcription(language, flux=True) == (model, hears)
+
+
+def test_an_operator_goes_back_to_nova_for_everybody(settings):
+    agent = agent_of(language="en")
+
+    by_default = effective(agent).transcription_model
+    settings.TRANSCRIBER = "nova-3"
+
+    assert (by_default, effective(agent).transcription_model) == ("flux-general-en", "nova-3")
 
 
 def test_every_voice_of_the_table_is_a_model_of_the_speech_service():

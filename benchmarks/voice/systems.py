@@ -80,6 +80,7 @@ class House:
             "VOICE_SOCKETS": "10000",
             "TWILIO_API_URL": stubs_url,
             "DEEPGRAM_API_URL": stubs_url,
+            "TRANSCRIBER": "nova-3",  # what the others use, and what the stub speaks
             "ANTHROPIC_API_URL": stubs_url,
             **settings,
         }

@@ -22,7 +22,10 @@ class Providers:
         self.said: list[str] = []
         self.by_rest: list[str] = []
         self.heard = 0  # bytes of the caller's audio
+        self.pieces: list[int] = []  # … in each message
+        self._hearing = asyncio.Event()
         self.listen_query: dict[str, str] = {}
+        self.listen_path = ""
         self.listeners: list[web.WebSocketResponse] = []
         self.ended: list[dict[str, str]] = []
         self.voices: list[tuple[dict[str, str], web.WebSocketResponse]] = []
@@ -35,6 +38,7 @@ class Providers:
         app.add_routes(
             [
                 web.get("/v1/listen", self._listen),
+                web.get("/v2/listen", self._listen),
                 web.get("/v1/speak", self._speak_live),
                 web.post("/v1/speak", self._speak),
                 web.post("/v1/messages", self._messages),
@@ -49,6 +53,11 @@ class Providers:
 
     async def transcribe(self, text: str, *, final: bool = True, confidence: float = 0.98) -> None:
         """Tell the newest listener that these words were heard, and that the turn ended."""
+        if self.listen_path == "/v2/listen":
+            await self.turn("StartOfTurn", text, confidence)
+            if final:
+                await self.turn("EndOfTurn", text, confidence)
+            return
         for is_final in (False, True) if final else (False,):
             await self.listeners[-1].send_json(
                 {
@@ -67,18 +76,46 @@ class Providers:
                 }
             )
 
+    async def turn(self, event: str, text: str, confidence: float = 0.98) -> None:
+        """Tell the newest listener of a turn: ``EagerEndOfTurn``, ``TurnResumed`` …"""
+        words = [{"word": word, "confidence": confidence} for word in text.split()]
+        await self.listeners[-1].send_json(
+            {
+                "type": "TurnInfo",
+                "request_id": "r",
+                "sequence_id": 1,
+                "event": event,
+                "turn_index": 0,
+                "audio_window_start": 0.0,
+                "audio_window_end": 1.0,
+                "transcript": text,
+                "words": words,
+                "end_of_turn_confidence": 0.8,
+                **({"trigger": "model"} if event == "EndOfTurn" else {}),
+            }
+        )
+
+    async def hears(self, size: int) -> None:
+        """Wait until so many bytes of audio have come, by all sockets together."""
+        async with asyncio.timeout(10):
+            while self.heard < size:
+                self._hearing.clear()
+                await self._hearing.wait()
+
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         if self.refuse_listening:
             self.refuse_listening -= 1
             return web.Response(status=429)
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
-        self.listen_query = dict(request.query)
+        self.listen_query, self.listen_path = dict(request.query), request.path
         self.listeners.append(ws)
         self.listening.set()
         async for message in ws:
             if message.type is WSMsgType.BINARY:
                 self.heard += len(message.data)
+                self.pieces.append(len(message.data))
+                self._hearing.set()
         return ws
 
     async def _speak_live(self, request: web.Request) -> web.StreamResponse:

@@ -105,8 +105,8 @@ async def test_the_transcriber_and_the_model_are_asked_as_they_want_to_be(provid
     await line.closes()
 
     query = providers.listen_query
-    assert (query["encoding"], query["sample_rate"], query["interim_results"]) == (
-        "mulaw", "8000", "true",
+    assert (query["model"], query["encoding"], query["sample_rate"], query["eot_threshold"]) == (
+        "flux-general-en", "mulaw", "8000", "0.7",
     )  # fmt: skip
     prompt = providers.prompts[0]
     assert prompt["thinking"] == {"type": "disabled"}

@@ -612,3 +612,52 @@ def test_nothing_happens_after_the_end():
 
     assert play.caller_says("hello? anybody?") == []
     assert play.machine.wake_at is None
+
+
+def test_a_turn_that_we_had_to_end_is_not_taken_twice_when_the_transcriber_comes_back():
+    play = Play(inbound=True, opening="", speaks_first=False)
+    play.open()
+    play.feed(Voiced(0, True))
+    play.at(500).hears("My number is")
+    play.feed(Voiced(600, False))
+
+    play.at(4_000)  # the transcriber is gone: the turn ends without it
+    play.hears("My number")  # a new one hears the same audio again
+    play.caller_says("My number is.")
+
+    assert play.turns == [("caller", "My number is")]
+    assert len(play.all(AskModel)) == 1
+
+
+def test_of_a_turn_that_we_had_to_end_the_rest_is_heard():
+    play = Play(inbound=True, opening="", speaks_first=False)
+    play.open()
+    play.at(500).hears("My number is")
+    play.at(4_000)
+
+    play.at(5_000).caller_says("My number is two zero two.")
+
+    assert play.turns == [("caller", "My number is"), ("caller", "two zero two.")]
+
+
+def test_the_same_words_in_a_new_voice_are_a_new_turn():
+    play = Play(inbound=True, opening="", speaks_first=False)
+    play.open()
+    play.at(500).hears("Hello?")
+    play.at(4_000)
+
+    play.feed(Voiced(4_500, True))
+    play.at(5_000).caller_says("Hello?")
+
+    assert play.turns == [("caller", "Hello?"), ("caller", "Hello?")]
+
+
+def test_an_agent_that_allows_long_pauses_waits_for_the_end_of_the_turn():
+    play = Play(inbound=True, opening="", speaks_first=False, stt_max_silence_ms=6_000)
+    play.open()
+    play.at(500).hears("My number is")
+
+    play.at(7_400)
+    assert play.turns == []
+    play.at(7_500)
+    assert play.turns == [("caller", "My number is")]

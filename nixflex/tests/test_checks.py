@@ -58,6 +58,7 @@ def test_the_tests_environment_has_no_problem():
         ("SANDBOX_SAID", None, 30, "SANDBOX is not set"),
         ("DEEPGRAM_API_KEY", "", 31, "DEEPGRAM_API_KEY is not set"),
         ("ANTHROPIC_API_KEY", "", 31, "ANTHROPIC_API_KEY is not set"),
+        ("TRANSCRIBER", "whisper", 32, "TRANSCRIBER='whisper' is not a transcriber"),
         ("MAX_CONCURRENT_CALLS", 0, 40, "MAX_CONCURRENT_CALLS=0"),
     ],
 )
