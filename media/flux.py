@@ -56,17 +56,20 @@ class Flux:
         hearing = self._hearing
         eager, end, timeout_ms = thresholds(hearing)
         hinted = hearing.model == "flux-general-multi" and hearing.language != "multi"
-        return speech_client().listen.v2.connect(
-            model=hearing.model,
-            encoding="mulaw",
-            sample_rate=8000,
-            eager_eot_threshold=eager,
-            eot_threshold=end,
-            eot_timeout_ms=timeout_ms,
-            keyterm=list(hearing.keyterms) or None,
-            language_hint=[hearing.language] if hinted else None,
-            numerals=None if hearing.language.split("-")[0] in WITHOUT_NUMERALS else True,
+        socket: AbstractAsyncContextManager[AsyncV2SocketClient] = (
+            speech_client().listen.v2.connect(
+                model=hearing.model,
+                encoding="mulaw",
+                sample_rate=8000,
+                eager_eot_threshold=eager,
+                eot_threshold=end,
+                eot_timeout_ms=timeout_ms,
+                keyterm=list(hearing.keyterms) or None,
+                language_hint=[hearing.language] if hinted else None,
+                numerals=None if hearing.language.split("-")[0] in WITHOUT_NUMERALS else True,
+            )
         )
+        return socket
 
     def take(self, message: Any) -> None:
         match getattr(message, "type", None):

@@ -31,19 +31,24 @@ class Nova:
 
     def connect(self) -> AbstractAsyncContextManager[AsyncV1SocketClient]:
         hearing = self._hearing
-        return speech_client().listen.v1.connect(
-            model=hearing.model,
-            language=hearing.language,
-            encoding="mulaw",
-            sample_rate=8000,
-            channels=1,
-            interim_results=True,
-            endpointing=max(LOWEST_ENDPOINTING_MS, hearing.max_silence_ms or hearing.eagerness_ms),
-            utterance_end_ms=UTTERANCE_END_MS,
-            vad_events=True,
-            smart_format=True,
-            keyterm=list(hearing.keyterms) or None,
+        socket: AbstractAsyncContextManager[AsyncV1SocketClient] = (
+            speech_client().listen.v1.connect(
+                model=hearing.model,
+                language=hearing.language,
+                encoding="mulaw",
+                sample_rate=8000,
+                channels=1,
+                interim_results=True,
+                endpointing=max(
+                    LOWEST_ENDPOINTING_MS, hearing.max_silence_ms or hearing.eagerness_ms
+                ),
+                utterance_end_ms=UTTERANCE_END_MS,
+                vad_events=True,
+                smart_format=True,
+                keyterm=list(hearing.keyterms) or None,
+            )
         )
+        return socket
 
     def take(self, message: Any) -> None:
         match getattr(message, "type", None):
