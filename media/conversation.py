@@ -99,18 +99,18 @@ class Conversation:
                 self._hear_voice(t, event.loud)
             case VoiceRose():
                 self._make_way(t)
-            case Words() | TurnMayEnd() | TurnResumed():
+            case Words():
+                self._hear_words(t, self._caller.fresh(event.text))
+            case TurnMayEnd():
+                self._hear_words(t, words := self._caller.fresh(event.text))
+                self._guess(t, words)
+            case TurnResumed():
+                agent.ahead.drop("resumed")
                 self._hear_words(t, self._caller.fresh(event.text))
             case TurnEnded():
                 self._end_turn(self._caller.fresh_turn(event))
-            case ModelText():
-                agent.take_text(event)
-            case ModelDone():
-                agent.finish_text(event)
-            case ModelFailed():
-                agent.fail_text(event)
-            case ToolsWanted():
-                agent.want_tools(event)
+            case ModelText() | ModelDone() | ModelFailed() | ToolsWanted():
+                agent.take_model(event)
             case ToolsDone():
                 agent.take_tools(event)
             case ClauseReady():
@@ -210,6 +210,7 @@ class Conversation:
             return
         self._caller.hear_words(t, text)
         self._caller_is_there(t)
+        self._agent.ahead.hear(text)
         since = self._caller.words_from
         self._meet_machine(t, self._answering.hear(t, text, final=False, since=since))
         reply = self._agent.reply
@@ -223,6 +224,11 @@ class Conversation:
         elif not self._is_backchannel(text):
             # The caller goes on: what the model is writing answers half a question.
             self._agent.cut(t)
+
+    def _guess(self, t: int, text: str) -> None:
+        """The caller may have finished: have their answer written while that is not yet certain."""
+        if text.strip() and not self.over and not self._answering.leaves_message:
+            self._agent.guess(t, text.strip())
 
     def _end_turn(self, event: TurnEnded) -> None:
         t, text = event.t, event.text.strip()

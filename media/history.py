@@ -35,14 +35,16 @@ class History:
         """Everything the caller said, one turn a line."""
         return "\n".join(turn.text for turn in self.turns if turn.role == "caller")
 
-    def messages(self, saying: str = "") -> tuple[dict[str, Any], ...]:
+    def messages(self, saying: str = "", *, heard: str = "") -> tuple[dict[str, Any], ...]:
         """The conversation for the model: begins and ends with the user, roles alternating.
 
         A leading note tells it that the agent spoke, or shall speak, first. ``saying`` is what the
-        running reply said before it used the tools that were answered last.
+        running reply said before it used the tools that were answered last; ``heard`` is a turn of
+        the caller that has not ended yet.
         """
         script = _Script()
-        for place, turn in enumerate([*self.turns, None]):
+        running = [SpokenTurn(self.next_sequence(), "caller", heard, 0, 0)] if heard else []
+        for place, turn in enumerate([*self.turns, *running, None]):
             answered = [results for before, results in self._tools if before == place]
             if turn is None and answered and saying:
                 script.add("assistant", {"type": "text", "text": saying})

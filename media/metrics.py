@@ -20,6 +20,11 @@ OPENINGS = Counter(
     ["outcome"],  # prepared, failed; used, missed
 )
 INTERRUPTIONS = Counter("nixflex_media_interruptions_total", "Replies that the caller cut short")
+SPECULATIONS = Counter(
+    "nixflex_media_speculations_total",
+    "Replies asked for before the caller's turn had certainly ended, by what became of them",
+    ["outcome"],
+)
 LOOP_LAG_SECONDS = Histogram(
     "nixflex_media_loop_lag_seconds",
     "How late the event loop runs what is due",

@@ -360,6 +360,8 @@ class Session:
     def _note(self, note: Note) -> None:
         if note.kind == "interrupted":
             metrics.INTERRUPTIONS.inc()
+        if note.kind == "speculation":
+            metrics.SPECULATIONS.labels("used" if note.data["used"] else "dropped").inc()
         if note.kind == "model_failed":
             metrics.PROVIDER_ERRORS.labels("model", str(note.data.get("error"))).inc()
         self._event_number += 1

@@ -1,9 +1,11 @@
 """The agent's side of the conversation machine: one reply at a time, from the model to the ear."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from agents.tools.base import Outcome, Tool, ToolCall, ToolResult
 from calls.live import LiveCall, SpokenTurn
+from media.ahead import Ahead, ModelEvent
 from media.clauses import Clause, ClauseSplitter, Tag
 from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
 from media.courtesies import Phrases
@@ -55,6 +57,7 @@ class Speaking:
         self.playout = Playout()
         language = str(call.extras.get("start_language") or call.language)
         self.confirmation = Confirmation(language)
+        self.ahead = Ahead(do)
         self.voice_failures = 0  # clauses in a row that could not be said
         self._call = call
         self._phrases = phrases
@@ -80,10 +83,23 @@ class Speaking:
         self, t: int, kind: Kind, *, speech_ended: int | None = None, hold: bool = False
     ) -> None:
         """Have the model write a reply to the history; with ``hold``, wait for ``release``."""
+        messages = self._history.messages()
+        guess = self.ahead.adopt(t, messages)
         reply = self._start(t, kind, hold=hold)
         if speech_ended is not None:
             reply.speech_ended, reply.endpoint_at = speech_ended, t
-        self._do(AskModel(reply.generation, self._history.messages()))
+        if guess is None:
+            self._do(AskModel(reply.generation, messages))
+            return
+        reply.generation, reply.asked_at = guess.generation, guess.asked_at
+        for event in guess.events:
+            self.take_model(replace(event, t=t))
+
+    def guess(self, t: int, heard: str) -> None:
+        """Have the model write the reply that these words would get, if the turn ends with them."""
+        if self.reply is None and self.ahead.may_begin:
+            self._generation += 1
+            self.ahead.begin(t, self._generation, heard, self._history.messages(heard=heard))
 
     def say(
         self,
@@ -113,6 +129,7 @@ class Speaking:
                 self._speak(t, text)
 
     def _start(self, t: int, kind: Kind, *, hold: bool) -> Reply:
+        self.ahead.drop("another reply")
         self._generation += 1
         self.reply = Reply(self._generation, kind, t, hold=hold)
         return self.reply
@@ -123,12 +140,26 @@ class Speaking:
         reply = self.reply
         return reply if reply and reply.generation == generation and not reply.done else None
 
-    def take_text(self, event: ModelText) -> None:
+    def take_model(self, event: ModelEvent) -> None:
+        """What the model wrote, or wants; of a guess nothing is taken before it is used."""
+        if self.ahead.keeps(event):
+            return
+        match event:
+            case ModelText():
+                self._take_text(event)
+            case ModelDone():
+                self._finish_text(event)
+            case ModelFailed():
+                self._fail_text(event)
+            case ToolsWanted():
+                self._want_tools(event)
+
+    def _take_text(self, event: ModelText) -> None:
         if (reply := self._written_by(event.generation)) is not None:
             reply.model_at = event.t if reply.model_at is None else reply.model_at
             self._take_pieces(event.t, reply, reply.splitter.feed(event.text))
 
-    def finish_text(self, event: ModelDone) -> None:
+    def _finish_text(self, event: ModelDone) -> None:
         if (reply := self._written_by(event.generation)) is None:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
@@ -137,7 +168,7 @@ class Speaking:
             self._do(Note("empty_reply"))
             self._say_fallback(event.t, reply)
 
-    def fail_text(self, event: ModelFailed) -> None:
+    def _fail_text(self, event: ModelFailed) -> None:
         """Once more if nothing was written; else what was written stands."""
         if (reply := self._written_by(event.generation)) is None:
             return
@@ -159,7 +190,7 @@ class Speaking:
 
     # --- tools ------------------------------------------------------------------------------------
 
-    def want_tools(self, event: ToolsWanted) -> None:
+    def _want_tools(self, event: ToolsWanted) -> None:
         """Have the tools used; meanwhile say what is set for the wait, if nothing was said."""
         if (reply := self._written_by(event.generation)) is None:
             return
@@ -282,6 +313,7 @@ class Speaking:
 
     def cut(self, t: int) -> None:
         """Silence at once: the reply is over, and of it only what was heard remains."""
+        self.ahead.drop("cut")
         reply = self.reply
         if reply is None:
             return
@@ -354,4 +386,4 @@ class Speaking:
         elif self.reply is not None and self.reply.tools_due is not None:
             self._say_fallback(t, self.reply)
         elif self.reply is not None:
-            self.fail_text(ModelFailed(t, self.reply.generation, "no text in time"))
+            self._fail_text(ModelFailed(t, self.reply.generation, "no text in time"))

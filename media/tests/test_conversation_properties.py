@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.tools.base import Outcome, ToolCall, ToolResult
 from media.conversation import LAST_WORDS_MS, Conversation
 from media.events import (
     Action,
@@ -32,13 +33,19 @@ from media.events import (
     Speak,
     StoreTurn,
     Tick,
+    ToolsDone,
+    ToolsWanted,
     TurnEnded,
+    TurnMayEnd,
+    TurnResumed,
+    UseTools,
     Voiced,
     VoiceRose,
     Words,
 )
 from media.factories import LiveCallFactory
 
+LOOK_UP = ToolCall("toolu_1", "look_up", {})
 ids = st.integers(1, 8)
 texts = st.sampled_from(
     ["yeah", "stop", "when are you open", "mm hmm", "bye", "no wait a minute", "", "¿qué?", "[x"]
@@ -53,8 +60,12 @@ what = st.one_of(
     st.tuples(st.just(VoiceRose)),
     st.tuples(st.just(Words), texts),
     st.tuples(st.just(TurnEnded), texts, st.integers(0, 60_000), st.sampled_from([0.1, 0.9])),
+    st.tuples(st.just(TurnMayEnd), texts),
+    st.tuples(st.just(TurnResumed), texts),
     st.tuples(st.just(ModelText), ids, written),
     st.tuples(st.just(ModelText), ids, written),
+    st.tuples(st.just(ToolsWanted), ids, st.just((LOOK_UP,))),
+    st.tuples(st.just(ToolsDone), ids, st.just((ToolResult(LOOK_UP, Outcome("Nine.")),))),
     st.tuples(st.just(ModelDone), ids),
     st.tuples(st.just(ModelFailed), ids, st.just("stalled")),
     st.tuples(st.just(ClauseReady), ids),
@@ -89,14 +100,19 @@ class Watch:
 
     def __init__(self) -> None:
         self.writing: int | None = None
+        self.guessed: int | None = None  # asked for before the turn had ended
         self.alive: set[int] = set()
         self.sequences: list[int] = []
         self.over = False
         self.paused = False
 
     def see(self, event: Event, actions: list[Action]) -> None:
-        if isinstance(event, ModelDone) and event.generation == self.writing:
+        if isinstance(event, ModelDone | ToolsWanted) and event.generation == self.writing:
             self.writing = None
+        if isinstance(event, ModelText | ToolsWanted) and event.generation == self.guessed:
+            assert not any(isinstance(action, Speak | UseTools) for action in actions), "too early"
+        elif not isinstance(event, TurnMayEnd | ModelText | ModelDone | ModelFailed | ToolsWanted):
+            self.guessed = None
         for action in actions:
             assert not self.over, "nothing follows the hang-up"
             match action:
@@ -105,6 +121,8 @@ class Watch:
                         self.writing = None
                     assert self.writing is None, "a second reply in flight"
                     self.writing = action.generation
+                    if isinstance(event, TurnMayEnd):
+                        self.guessed = action.generation
                     assert action.messages[0]["role"] == action.messages[-1]["role"] == "user"
                     roles = [message["role"] for message in action.messages]
                     assert all(a != b for a, b in pairwise(roles))
