@@ -110,7 +110,8 @@ class Watch:
         if isinstance(event, ModelDone | ToolsWanted) and event.generation == self.writing:
             self.writing = None
         if isinstance(event, ModelText | ToolsWanted) and event.generation == self.guessed:
-            assert not any(isinstance(action, Speak | UseTools) for action in actions), "too early"
+            kinds = {type(action) for action in actions}
+            assert StoreTurn in kinds or not kinds & {Speak, UseTools}, "before the turn's end"
         elif not isinstance(event, TurnMayEnd | ModelText | ModelDone | ModelFailed | ToolsWanted):
             self.guessed = None
         for action in actions:
