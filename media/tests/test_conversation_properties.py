@@ -111,7 +111,8 @@ class Watch:
             self.writing = None
         if isinstance(event, ModelText | ToolsWanted) and event.generation == self.guessed:
             kinds = {type(action) for action in actions}
-            assert StoreTurn in kinds or not kinds & {Speak, UseTools}, "before the turn's end"
+            settled = kinds & {StoreTurn, CancelModel}  # by the clock, in the same step
+            assert settled or not kinds & {Speak, UseTools}, "before the turn's end"
         elif not isinstance(event, TurnMayEnd | ModelText | ModelDone | ModelFailed | ToolsWanted):
             self.guessed = None
         for action in actions:
