@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,7 +12,6 @@ from multidict import MultiDict
 from .carrier import CARRIER, Carrier
 from .errors import Refused
 
-E164 = re.compile(r"\+[1-9]\d{6,14}")
 PAGING = frozenset({"PageSize", "Page", "PageToken"})
 METHODS = ("GET", "POST")
 

@@ -23,7 +23,6 @@ from .order import (
     Program,
 )
 from .rest import (
-    E164,
     PAGING,
     Form,
     api,
@@ -37,7 +36,7 @@ from .rest import (
     url_of,
     whole_of,
 )
-from .state import Call
+from .state import E164, Call
 
 LIST = "/2010-04-01/Accounts/{account}/Calls.json"
 ONE = "/2010-04-01/Accounts/{account}/Calls/{sid}.json"

@@ -8,9 +8,9 @@ from sandbox.journal import note
 from .carrier import Carrier
 from .errors import Refused
 from .messages import Outgoing
-from .rest import E164, PAGING, api, check_known, form_of, names, not_found, page, url_of
+from .rest import PAGING, api, check_known, form_of, names, not_found, page, url_of
 from .rest_calls import answer_or_lose
-from .state import Message
+from .state import E164, Message
 
 LIST = "/2010-04-01/Accounts/{account}/Messages.json"
 ONE = "/2010-04-01/Accounts/{account}/Messages/{sid}.json"

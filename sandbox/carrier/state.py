@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -15,6 +16,7 @@ ACCOUNT_SID = os.environ.get("SANDBOX_ACCOUNT_SID", "AC5a2d0b0c5a2d0b0c5a2d0b0c5
 AUTH_TOKEN = os.environ.get("SANDBOX_AUTH_TOKEN", "5a2db0c05a2db0c05a2db0c05a2db0c0")
 OWNED_NUMBERS = ("+447446466847", *(f"+120255501{n:02}" for n in range(10)))
 
+E164 = re.compile(r"\+[1-9]\d{6,14}")
 API = "/2010-04-01"
 TERMINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 COUNTRIES = {

@@ -1,7 +1,6 @@
 """What a call does while it runs a TwiML document."""
 
 import asyncio
-import contextlib
 import io
 import sys
 import wave
@@ -15,9 +14,10 @@ import numpy as np
 from sandbox import faults
 from sandbox.journal import note
 
-from .audio import RATE, Bridge, Clip, Silence, key_tones, to_mulaw
+from .audio import RATE, Clip, Silence, key_tones, to_mulaw
+from .dial import dial
 from .line import SILENCE, Person
-from .order import Callback, Fetch, Inline, Order, Program, call_form
+from .order import Fetch, Inline, Program, call_form
 from .state import now
 from .streams import MediaStream
 from .twiml import BadTwiml, Verb, parse
@@ -89,8 +89,9 @@ async def _document_verbs(leg: "Leg", verbs: list[Verb], caller: Person | None) 
             case "Connect":
                 await _connect(leg, verb)
             case "Dial":
-                if (action := await dial(leg, verb)) is not None:
-                    return action
+                form = await dial(leg, verb, _whisper)
+                if action := verb.get("action"):
+                    return _follow(leg, action, verb.get("method"), tuple(form.items()))
     return None
 
 
@@ -119,6 +120,11 @@ async def _document(leg: "Leg", program: Program) -> bytes | str:
     if kind not in XML:
         raise BadTwiml(12300, f"invalid Content-Type: {kind}")
     return reply.body
+
+
+async def _whisper(leg: "Leg", program: Fetch) -> None:
+    """``<Number url>``: what the called party alone hears before the parties are connected."""
+    await run(leg, program, None)
 
 
 # Sound.
@@ -250,87 +256,3 @@ async def _connect(leg: "Leg", verb: Verb) -> None:
 
 def _milliseconds() -> str:
     return now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-# Transfer.
-
-
-async def dial(leg: "Leg", verb: Verb) -> Fetch | None:
-    """``<Dial>``: ring the numbers, the first to answer talks. Returns the action to follow."""
-    numbers = [noun for noun in verb.nouns if noun.name == "Number"]
-    numbers = numbers or [Verb("Number", {}, verb.text)]
-    caller_id = verb.get("callerId") or (
-        leg.call.from_ if leg.call.direction != "inbound" else leg.call.to
-    )
-    form: dict[str, str] = {}
-    if caller_id not in leg.exchange.account.numbers:
-        note(
-            "warning",
-            call_sid=leg.call.sid,
-            code=13247,
-            text="Dial: callerId is not a number of this account",
-        )
-        form = {"DialCallStatus": "failed"}
-    else:
-        form = await _ring_and_talk(leg, verb, numbers, caller_id)
-    note("dial_ended", call_sid=leg.call.sid, **form)
-    action = verb.get("action")
-    return _follow(leg, action, verb.get("method"), tuple(form.items())) if action else None
-
-
-async def _ring_and_talk(
-    leg: "Leg", verb: Verb, numbers: list[Verb], caller_id: str
-) -> dict[str, str]:
-    children: dict[asyncio.Task[tuple[str, Person | None]], Leg] = {}
-    for noun in numbers:
-        events = frozenset(noun.get("statusCallbackEvent", "completed").split())
-        url = noun.get("statusCallback")
-        order = Order(
-            callback=Callback(
-                urljoin(leg.base_url, url) if url else "",
-                noun.get("statusCallbackMethod", "POST"),
-                events,
-            ),
-            ring_s=verb.seconds("timeout", 30),
-        )
-        child = leg.exchange.child(leg, to=noun.text, from_=caller_id, order=order)
-        child.progress("initiated", "initiated")
-        children[asyncio.create_task(child.ring())] = child
-    statuses: dict[str, str] = {}
-    winner: Leg | None = None
-    try:
-        waiting = set(children)
-        while waiting and winner is None:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                child, (status, person) = children[task], task.result()
-                if person is not None and winner is None:
-                    winner = child
-                    statuses[child.call.sid] = "completed"
-                    winner.answer()
-                    winner.help(winner.be(person))
-                    leg.audio.medium = Bridge(winner.line)
-                else:
-                    statuses[child.call.sid] = "canceled" if person else status
-        for task in waiting:
-            task.cancel()
-        for child in children.values():
-            if child is not winner:
-                await child.finish(statuses.get(child.call.sid, "canceled"))
-        if winner is None:
-            return {"DialCallStatus": next(iter(statuses.values()), "failed")}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(verb.seconds("timeLimit", 4 * 3600)):
-                await winner.ended()
-        return {
-            "DialCallStatus": "completed",
-            "DialCallSid": winner.call.sid,
-            "DialCallDuration": str(winner.call.seconds),
-            "DialBridged": "true",
-        }
-    finally:
-        leg.audio.medium = Silence()
-        for task, child in children.items():
-            task.cancel()
-            if not child.call.over:
-                await child.finish(statuses.get(child.call.sid, "canceled"))

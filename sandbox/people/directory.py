@@ -155,6 +155,11 @@ _PEOPLE = (
     _human("+12025550126", "Texts back a question.", texts_back="question"),
     _human("+12025550127", "A landline: texts fail with 30006.", text_error_code=30006),
     _human("+12025550128", "Picks up after 12 s.", rings_s=12.0),
+    replace(
+        _human("+12025550129", "A colleague who takes transfers.", manner=manners.takes_transfers),
+        life=Life("Tom", "Baker"),
+        voice=_MEN[0],
+    ),
     _human("+12025550131", "Refused: no permission for this country.", refusal_code=21215),
     _human("+12025550132", "Refused: not a valid number.", refusal_code=21217),
     _human("+12025550133", "Refused: caller may not call this number.", refusal_code=21216),

@@ -109,6 +109,14 @@ async def wants_a_human(person: "Person", phone: Phone) -> None:
     await _converse(person, phone, Script(person.life, opening))
 
 
+async def takes_transfers(person: "Person", phone: Phone) -> None:
+    """A colleague: hears out a whisper, where there is one, and then has time for the caller."""
+    if await phone.until(lambda: phone.other_speaking, 2.0):
+        await phone.turn(PATIENCE_S)
+    await phone.say(f"This is {person.life.first}. Go ahead.")
+    await _converse(person, phone, Script(person.life, [*person.say, *person.opening]))
+
+
 async def refuses_further_calls(person: "Person", phone: Phone) -> None:
     """Wants to be left alone, says so, and hangs up after the answer."""
     await phone.pause(0.3)
