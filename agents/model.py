@@ -61,13 +61,15 @@ def write(
     schema: Mapping[str, Any] | None = None,
     max_tokens: int = MAX_TOKENS,
     may_use_tools: bool = True,
+    within_s: float | None = None,
 ) -> Written:
     """Return the model's answer to ``messages``, which begin and end with the user's.
 
     The stable part of the prompt is cached by the provider. Without ``may_use_tools`` the model
     still sees the tools, which ``messages`` may show in use. With a JSON ``schema`` (every object
     of it closed) the answer's text is JSON that fits it. Raises ``ModelFailed``, also for an
-    answer that breaks off at ``max_tokens``; a request that failed in passing was tried twice.
+    answer that breaks off at ``max_tokens``; a request that failed in passing was tried twice,
+    but only once where the answer is wanted ``within_s``.
     """
     # Loading the SDK takes over a second: only a process that asks a model pays for it.
     import anthropic
@@ -87,8 +89,11 @@ def write(
         options["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     if (thinking := thinking_for(model)) is not None:
         options["thinking"] = thinking
+    client = _client(settings.ANTHROPIC_API_KEY, settings.ANTHROPIC_API_URL)
+    if within_s is not None:
+        client = client.with_options(timeout=within_s, max_retries=0)
     try:
-        answer = _client(settings.ANTHROPIC_API_KEY, settings.ANTHROPIC_API_URL).messages.create(
+        answer = client.messages.create(
             model=model,
             max_tokens=max_tokens,
             messages=cast("list[MessageParam]", list(messages)),

@@ -45,6 +45,11 @@ Never use it while a question is open."""
 
 _MAY_NOT_END = "- You cannot hang up. When all is said, say goodbye and let them hang up."
 
+_MAY_TRANSFER = """\
+- When they should speak to a person, say in one short sentence that you put them through, and use \
+transfer_call, or the tag for it where your instructions give one, in the same answer. Only the \
+numbers in your instructions can be reached."""
+
 _OUTBOUND = """\
 - You placed this call. When somebody answers, say who you are and for whom you call, then why; \
 make sure you speak to the right person before you say anything private.
@@ -74,6 +79,7 @@ class CallFacts:
     purpose: str = ""  # outbound: the call's own prompt; "" = what the agent's instructions say
     variables: Mapping[str, Any] = field(default_factory=dict)
     memory: Memory = NOTHING  # what is known of this person
+    may_transfer: bool = False  # there is somebody to put the call through to
 
     @property
     def is_outbound(self) -> bool:
@@ -91,7 +97,7 @@ def voice_prompt(*, agent: Agent, number: PhoneNumber | None, call: CallFacts) -
     stable = [
         variables.substitute(agent.system_prompt, values),
         *_business_profile(number, values),
-        _rules(agent, is_outbound=call.is_outbound),
+        _rules(agent, call),
     ]
     facts = [_live_facts(values, call)]
     if call.is_outbound:
@@ -127,14 +133,15 @@ def _business_profile(number: PhoneNumber | None, values: Mapping[str, Any]) -> 
     ]
 
 
-def _rules(agent: Agent, *, is_outbound: bool) -> str:
+def _rules(agent: Agent, call: CallFacts) -> str:
     length = _LENGTH[Agent.ResponseLength(agent.response_length)]
     return "\n".join(
         [
             "## HOW TO SPEAK ON THE PHONE",
             _MANNERS.format(length=length),
             _language(agent),
-            _OUTBOUND if is_outbound else _INBOUND,
+            _OUTBOUND if call.is_outbound else _INBOUND,
+            *([_MAY_TRANSFER] if call.may_transfer else []),
             _MAY_END if agent.func_end_call else _MAY_NOT_END,
         ]
     )

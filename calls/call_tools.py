@@ -13,6 +13,7 @@ from agents.tools.calendar import calendar_tools
 from agents.tools.functions import function_tools
 from agents.tools.identity import identity_tool
 from calls.models import Call, Turn
+from calls.transfer_rules import DEFAULT, TRANSFER_CALL, NotAllowed, TransferRules
 
 OPT_OUT = "opt_out"
 SEND_SMS = "send_sms"
@@ -27,11 +28,13 @@ def tools_of(
     values: Mapping[str, Any],
     refuse_contact: Callable[..., bool],
     text_caller: Callable[[int, str], str],
+    *,
+    transfers: TransferRules,
 ) -> tuple[Tool, ...]:
     """Return the tools of ``call``, whose placeholders have ``values``.
 
     ``refuse_contact`` enters the person in the suppression ledger, ``text_caller`` texts them
-    (both of ``calls.live``).
+    (both of ``calls.live``); ``transfers`` says where the call may be put through to.
     """
     own = function_tools(number, values) if number is not None else ()
     check = (identity_tool(memory.private),) if memory.private else ()
@@ -47,7 +50,40 @@ def tools_of(
     )
     may_text = call.agent is not None and call.agent.incall_sms_enabled and number is not None
     texts = (_send_sms(call.pk, text_caller),) if may_text and is_person(call.their_number) else ()
-    return (*own, *bookings, *texts, *check, _opt_out(call.pk, refuse_contact))
+    away = (_transfer_call(transfers),) if transfers.numbers else ()
+    return (*own, *bookings, *texts, *away, *check, _opt_out(call.pk, refuse_contact))
+
+
+def _transfer_call(rules: TransferRules) -> Tool:
+    """Only a destination that may not be dialled comes to ``use``: the engine itself puts a call
+    through, once what the agent says of it was heard.
+    """
+
+    async def use(arguments: Mapping[str, Any], said: str) -> Outcome:
+        try:
+            rules.destination(str(arguments["number"]))
+        except NotAllowed as refusal:
+            return Outcome(f"The call was not put through: {refusal}.", failed=True)
+        return Outcome("The call was not put through. Try again.", failed=True)
+
+    default = f' "{DEFAULT}" where none fits.' if rules.default else ""
+    return Tool(
+        name=TRANSFER_CALL,
+        description="Put the person on the phone through to a colleague. Say in one short sentence "
+        "that you do so, and use this in the same answer; you leave the call when it works.",
+        input_schema={
+            "type": "object",
+            "properties": {
+                "number": {
+                    "type": "string",
+                    "description": "A number that your instructions name for it, with + and "
+                    f"country code.{default}",
+                }
+            },
+            "required": ["number"],
+        },
+        use=use,
+    )
 
 
 def _send_sms(call_pk: int, text_caller: Callable[[int, str], str]) -> Tool:

@@ -7,7 +7,7 @@ function is synchronous, opens and closes its own database connection use, and i
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -26,10 +26,11 @@ from agents.history import Memory, memory_of
 from agents.models import Agent
 from agents.prompt import CallFacts, call_variables, voice_prompt
 from agents.tools.base import Tool
-from calls import farewell, gate, services, tickets
+from calls import farewell, gate, services, tickets, transfers
 from calls.call_tools import tools_of
 from calls.dialling import carrier_account_of
 from calls.models import Call, CallEvent, Turn
+from calls.transfer_rules import NO_TRANSFERS, TransferRules, rules_for
 from carriers import twilio
 from carriers.errors import CarrierError
 from sms.models import Message
@@ -95,6 +96,7 @@ class LiveCall:
     voicemail_message: str
     turns: Sequence[SpokenTurn] = ()  # of an earlier socket of the same call
     tools: Sequence[Tool] = ()
+    transfers: TransferRules = NO_TRANSFERS
     extras: dict[str, Any] = field(default_factory=dict)
 
 
@@ -153,6 +155,8 @@ def open_media(
             raise MediaRefused("the call is over")
         if call.agent is None:
             raise MediaRefused("the agent was deleted")
+        if transfers.is_away(call):
+            raise MediaRefused("the call is put through to a person")
         if signature is not None and not _signed(call, signature):
             raise MediaRefused("the handshake's signature is not valid")
         services.move_call(call.pk, Call.Status.IN_PROGRESS)
@@ -220,8 +224,10 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
         memory=memory,
     )
     # A call's own prompt takes the place of the number's (spec 6.3).
+    profile = None if outbound and call.prompt else number
+    may_go = rules_for(call, agent, profile)
     stable, of_call = voice_prompt(
-        agent=agent, number=None if outbound and call.prompt else number, call=facts
+        agent=agent, number=profile, call=replace(facts, may_transfer=bool(may_go.numbers))
     )
     values = call_variables(agent, facts)
     welcome = variables.substitute(agent.welcome_message, values)
@@ -259,7 +265,10 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
         voicemail_action=action,
         voicemail_message=variables.substitute(message, values),
         turns=tuple(_spoken(turn) for turn in call.turns.all()),
-        tools=tools_of(call, number, memory, holds, values, refuse_contact, text_caller),
+        tools=tools_of(
+            call, number, memory, holds, values, refuse_contact, text_caller, transfers=may_go
+        ),
+        transfers=may_go,
         extras={
             "elapsed_ms": _since_audio_began(call),
             "amd_enabled": outbound and agent.amd_enabled,

@@ -1,6 +1,7 @@
 """What a call does next, asked at its answer and again whenever its media socket closed before it
 did (DESIGN decision 8).
 
+A call that is put through to a person rings there, and is not taken back while somebody may answer.
 A call that is over, being ended, or answered by voicemail is never greeted a second time. A socket
 that nobody took, or no media process at all, is waited for in silence, but not for ever.
 """
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.utils import timezone
 
-from calls import presence, services, tickets
+from calls import presence, services, tickets, transfer_verbs
 from calls.models import Call, DialAttempt
 from calls.presence import Room
 from carriers import twiml
@@ -32,10 +33,14 @@ def next_verb(
     call = Call.objects.select_related("agent").get(pk=call_pk)
     if call.is_over or call.intended_reason:
         return twiml.hang_up()
+    if (verb := transfer_verbs.verb_for(call)) is not None:
+        return verb
     if call.voicemail_detected and call.media_generation:
         services.intend_end(call.pk, Call.EndedReason.VOICEMAIL_DETECTED)
         return twiml.hang_up()
-    if call.agent is None or call.media_generation >= SOCKETS_AT_MOST:
+    # A socket that gave the call to a colleague in vain was not lost.
+    sockets = call.media_generation - call.transfers.count()
+    if call.agent is None or sockets >= SOCKETS_AT_MOST:
         return _give_up(call)
     if call.media_generation:
         # Its lease goes on: a call that waits here needs no rescue.

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 DIAL = "calls.tasks.dial"
 AFTER_CALL = "calls.tasks.after_call"
 PURGE = "calls.tasks.purge"
+PREPARE_WHISPER = "calls.tasks.prepare_whisper"
 
 
 def dial_next() -> None:
@@ -50,3 +51,8 @@ def after_call(call_pk: int, *, in_s: int = 0) -> None:
 def purge() -> None:
     """Have a worker erase more of what is too old."""
     current_app.send_task(PURGE)
+
+
+def prepare_whisper(transfer_pk: int) -> None:
+    """Have a worker write and speak what a colleague hears before a warm transfer."""
+    current_app.send_task(PREPARE_WHISPER, args=[transfer_pk], expires=30)

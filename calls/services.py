@@ -17,7 +17,7 @@ from accounts.hours.enforcement import refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
-from calls import news, nudges, openings, usage
+from calls import news, nudges, openings, transfers, usage
 from calls.models import Aftercare, Call, CallEvent, DialAttempt
 from calls.signals import call_ended
 
@@ -250,7 +250,10 @@ def _end(
     # The carrier's clock counts whole seconds and may be a little behind ours.
     call.ended_at = max(at or timezone.now(), call.created_at)
     call.status = status
-    call.ended_reason = call.intended_reason or _derived_reason(call, status)
+    taken_at = transfers.end_with(call)
+    call.ended_reason = call.intended_reason or (
+        Call.EndedReason.TRANSFERRED if taken_at else _derived_reason(call, status)
+    )
     call.error_code = error_code
     call.error_message = error_message
     if duration_s is not None:
@@ -263,11 +266,7 @@ def _end(
     if call.ended_reason == Call.EndedReason.VOICEMAIL_DETECTED and not call.voicemail_detected:
         call.voicemail_detected = True
         call.voicemail_detection_method = "llm_transcript"
-    call.charged_minutes = (
-        Decimal(0)
-        if call.voicemail_detected
-        else (Decimal(call.duration_ms) / _MINUTE).quantize(_CENT)
-    )
+    call.charged_minutes = _charged_minutes(call, taken_at)
     call.avg_latency_ms = average_latency_ms(call)
     call.save(
         update_fields=[
@@ -291,6 +290,32 @@ def _end(
     transaction.on_commit(partial(nudges.after_call, call.pk), robust=True)
     transaction.on_commit(nudges.dial_soon, robust=True)  # its line is free
     transaction.on_commit(partial(openings.forget, call.pk), robust=True)
+
+
+def _charged_minutes(call: Call, taken_at: datetime | None) -> Decimal:
+    """The connected time; of a transferred call that until a person took it (spec 6.7.1)."""
+    if call.voicemail_detected:
+        return Decimal(0)
+    ms = call.duration_ms
+    if taken_at is not None and call.answered_at is not None:
+        ms = min(ms, max(0, round((taken_at - call.answered_at) / timedelta(milliseconds=1))))
+    return (Decimal(ms) / _MINUTE).quantize(_CENT)
+
+
+@transaction.atomic
+def note_transferred(call_pk: int) -> bool:
+    """Correct the record of a call that ended before the carrier told that a person had taken it;
+    return whether there was anything to correct.
+    """
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    taken = call.transfers.bridged().last()
+    if taken is None or not call.is_over or call.ended_reason == Call.EndedReason.TRANSFERRED:
+        return False
+    call.ended_reason = Call.EndedReason.TRANSFERRED
+    call.charged_minutes = _charged_minutes(call, taken.bridged_at)
+    call.save(update_fields=["ended_reason", "charged_minutes"])
+    record(call, "transferred after all")
+    return True
 
 
 def _announce_end(call_pk: int) -> None:

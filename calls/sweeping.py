@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from calls import refusals
 from calls.dialling import TIME_LIMIT_MARGIN_S, carrier_account_of
-from calls.models import Call
+from calls.models import Call, Transfer
 from calls.next_verb import voice_url
 from calls.services import end_call, move_call, record, withdraw
+from calls.transfer_verbs import LONGEST_S
 from carriers import twilio
 from carriers.errors import CarrierError, Refused
 
@@ -96,7 +97,10 @@ def _lease_ends(call: Call) -> datetime:
     attempt = call.attempts.order_by("-number").first()
     longest_s = call.agent.max_call_duration_seconds if call.agent else 0
     limit = timedelta(seconds=settings.RING_TIMEOUT_SECONDS + longest_s + TIME_LIMIT_MARGIN_S)
-    return (attempt.created_at if attempt else call.created_at) + limit + LEASE_MARGIN
+    began = attempt.created_at if attempt else call.created_at
+    if (last := call.transfers.last()) is not None and last.bridged_at is not None:
+        return last.bridged_at + timedelta(seconds=LONGEST_S) + LEASE_MARGIN  # people talk on
+    return began + limit + LEASE_MARGIN
 
 
 def _end_if_over_lease(call: Call, now: datetime) -> None:
@@ -108,13 +112,16 @@ def rescue_silent_calls(now: datetime | None = None) -> int:
     """Have the carrier ask again about calls whose media process is gone, though their sockets
     seem open to the carrier; return how many it was.
 
-    A lease must look expired twice in a row: after a pause of the database every one does, once.
+    A call that rings or talks elsewhere has no such process and is left alone; one that was to be
+    put through, and of which the carrier never asked, is asked for again. A lease must look expired
+    twice in a row: after a pause of the database every one does, once.
     """
     now = now or timezone.now()
     silent = (
         Call.objects.filter(status=Call.Status.IN_PROGRESS, intended_reason="")
         .filter(media_generation__gt=0, media_seen_at__lt=now - LEASE)
         .exclude(carrier_sid="")
+        .exclude(Exists(Transfer.objects.out_of_our_hands().filter(call=OuterRef("pk"))))
         .select_related("number__carrier_account")
         .order_by("media_seen_at")[:AT_MOST]
     )

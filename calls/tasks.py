@@ -3,7 +3,7 @@ left to do."""
 
 from celery import shared_task
 
-from calls import aftercare, dialling, nudges, retention, sweeping
+from calls import aftercare, dialling, nudges, retention, sweeping, transfer_sweep, whispers
 
 
 @shared_task
@@ -17,6 +17,7 @@ def sweep() -> None:
     """Find what lost news left behind: doubtful dials, calls that ended unheard, calls still
     waiting, after-care that was not done."""
     dialling.reconcile()
+    transfer_sweep.settle_lost()
     sweeping.check_stale_calls()
     sweeping.cancel_too_late()
     for _ in range(sweeping.calls_to_nudge()):
@@ -35,6 +36,12 @@ def rescue() -> None:
 def after_call(call_pk: int) -> None:
     """Analyse a call that is over, remember what it told, and tell who listens."""
     aftercare.care_for(call_pk)
+
+
+@shared_task
+def prepare_whisper(transfer_pk: int) -> None:
+    """Write and speak what a colleague hears before a warm transfer."""
+    whispers.prepare(transfer_pk)
 
 
 @shared_task

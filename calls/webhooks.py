@@ -68,17 +68,24 @@ def _verified(request: HttpRequest) -> Knock | None:
             return None
     call = attempt.call if attempt else _call_of(form["CallSid"])
     number = call.number if call else _dialled(form.get("To", ""))
+    if is_signed(request, signers(form.get("AccountSid", ""), call, number)):
+        return Knock(form=form, attempt=attempt, number=number)
+    return None
+
+
+def is_signed(request: HttpRequest, carriers: Iterable[CarrierAccount]) -> bool:
+    """Say whether one of ``carriers`` signed the request."""
     # What was signed is the address as the carrier knows it, query and unknown fields included.
     query = request.META.get("QUERY_STRING", "")
     url = f"{settings.PUBLIC_URL}{request.path}" + (f"?{query}" if query else "")
     signature = request.headers.get("X-Twilio-Signature", "")
-    for carrier in _signers(form.get("AccountSid", ""), call, number):
-        if twilio.verify_signature(carrier.auth_token, url, request.POST, signature):
-            return Knock(form=form, attempt=attempt, number=number)
-    return None
+    return any(
+        twilio.verify_signature(carrier.auth_token, url, request.POST, signature)
+        for carrier in carriers
+    )
 
 
-def _signers(
+def signers(
     account_sid: str, call: Call | None, number: PhoneNumber | None
 ) -> Iterable[CarrierAccount]:
     """Who may speak for this call or number: its own carrier account, nobody else's."""
@@ -105,12 +112,12 @@ def _dialled(phone_number: str) -> PhoneNumber | None:
     )
 
 
-def _forbidden() -> HttpResponse:
+def forbidden() -> HttpResponse:
     logger.warning("a webhook without a valid signature was refused")
     return HttpResponse("The signature is not valid.", status=403, content_type="text/plain")
 
 
-def _answer(document: str) -> HttpResponse:
+def answer(document: str) -> HttpResponse:
     return HttpResponse(document, content_type="text/xml")
 
 
@@ -125,14 +132,14 @@ def voice(request: HttpRequest) -> HttpResponse:
     """
     knock = _verified(request)
     if knock is None:
-        return _forbidden()
+        return forbidden()
     if knock.attempt is not None:
         if not dialling.accept(knock.attempt.pk, knock.sid):
-            return _answer(twiml.hang_up())
-        return _answer(_goes_on(request, knock.attempt.call_id))
+            return answer(twiml.hang_up())
+        return answer(_goes_on(request, knock.attempt.call_id))
     known = _call_of(knock.sid)
     if known is not None:
-        return _answer(_goes_on(request, known.pk))
+        return answer(_goes_on(request, known.pk))
     return _ring(knock)
 
 
@@ -147,20 +154,20 @@ def _ring(knock: Knock) -> HttpResponse:
     agent = number.agent if number else None
     served = number is not None and agent is not None and agent.is_active
     if number is None or not served or not number.inbound_enabled or not number.account.is_active:
-        return _answer(twiml.say_and_hang_up(NOT_IN_SERVICE))
+        return answer(twiml.say_and_hang_up(NOT_IN_SERVICE))
     if presence.room() is Room.FULL:
-        return _answer(twiml.reject_busy())  # busy, not silence
+        return answer(twiml.reject_busy())  # busy, not silence
     call = admit_inbound(number, carrier_sid=knock.sid, from_number=knock.form.get("From", ""))
     if call is None:
         usage.count_rejected(number.account)
-        return _answer(twiml.reject_busy())
+        return answer(twiml.reject_busy())
     if not gate.lets_in(call):
         services.turn_away(call.pk)
-        return _answer(twiml.reject_busy())
+        return answer(twiml.reject_busy())
     ring_s = agent.pickup_delay if agent else 0
     if ring_s:
         openings.want(call.pk)
-    return _answer(next_verb(call.pk, ring_s=ring_s))
+    return answer(next_verb(call.pk, ring_s=ring_s))
 
 
 @csrf_exempt
@@ -169,7 +176,7 @@ def status(request: HttpRequest) -> HttpResponse:
     """How a call stands. Old news, and news of a call we do not know, changes nothing."""
     knock = _verified(request)
     if knock is None:
-        return _forbidden()
+        return forbidden()
     call_pk = _bound(knock)
     new = STATUS.get(knock.form.get("CallStatus", ""))
     if call_pk is None or new is None:
@@ -181,13 +188,13 @@ def status(request: HttpRequest) -> HttpResponse:
         services.end_call(
             call_pk,
             new,
-            at=_when(knock.form.get("Timestamp", "")),
+            at=moment(knock.form.get("Timestamp", "")),
             duration_s=int(seconds) if seconds.isascii() and seconds.isdigit() else None,
             error_code=error_code,
             error_message=_why(new, error_code, knock.form),
         )
     else:
-        services.move_call(call_pk, new, at=_when(knock.form.get("Timestamp", "")))
+        services.move_call(call_pk, new, at=moment(knock.form.get("Timestamp", "")))
     return HttpResponse(status=204)
 
 
@@ -210,7 +217,7 @@ def _bound(knock: Knock) -> int | None:
     return call.pk if call else None
 
 
-def _when(stamp: str) -> datetime | None:
+def moment(stamp: str) -> datetime | None:
     """Read the carrier's time of an event (RFC 2822). None if it is missing, senseless or in the
     future."""
     try:
@@ -229,7 +236,7 @@ def amd(request: HttpRequest) -> HttpResponse:
     call."""
     knock = _verified(request)
     if knock is None:
-        return _forbidden()
+        return forbidden()
     call_pk = _bound(knock)
     answered_by = knock.form.get("AnsweredBy", "")
     if call_pk is not None and answered_by and services.note_answered_by(call_pk, answered_by):

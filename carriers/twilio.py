@@ -296,6 +296,12 @@ def fetch_call(account: Account, sid: str) -> CarrierCall:
         return _seen(client.calls(sid).fetch())
 
 
+def calls_within(account: Account, sid: str) -> list[CarrierCall]:
+    """Return the legs that the call ``sid`` dialled, in the carrier's order."""
+    with _Session(account) as client:
+        return [_seen(call) for call in client.calls.list(parent_call_sid=sid, limit=_PAGE)]
+
+
 def list_calls(account: Account, to: str, from_: str, since: datetime) -> list[CarrierCall]:
     """Return the account's calls from ``from_`` to ``to`` that were created at or after ``since``,
     oldest first.
@@ -335,17 +341,18 @@ def hang_up(account: Account, sid: str) -> None:
             raise
 
 
-def redirect(account: Account, sid: str, *, twiml: str = "", url: str = "") -> None:
+def redirect(
+    account: Account, sid: str, *, twiml: str = "", url: str = "", time_limit_s: int | None = None
+) -> None:
     """Have a live call do something else now: ``twiml`` (at most 4,000 characters) or what ``url``
-    answers.
+    answers. From now on it may last ``time_limit_s``, if given.
 
     Its media stream ends. Raises ``Refused`` with 21220 if the call is over.
     """
+    program = {"twiml": twiml} if twiml else {"url": url, "method": "POST"}
+    limit = {} if time_limit_s is None else {"time_limit": time_limit_s}
     with _Session(account) as client:
-        if twiml:
-            client.calls(sid).update(twiml=twiml)
-        else:
-            client.calls(sid).update(url=url, method="POST")
+        client.calls(sid).update(**program, **limit)
 
 
 def download_recording(account: Account, url: str, path: Path) -> None:

@@ -131,6 +131,10 @@ class Caller:
         least = 3 if sensitivity < 25 else 2 if sensitivity < 75 else 1
         return len(words_of(text)) >= least
 
+    def objects(self, text: str) -> bool:
+        """Whether the words begin as those of somebody who wants this to stop: "no", "wait" …"""
+        return begins_with(text, self._phrases.interruptions)
+
     # --- keys -------------------------------------------------------------------------------------
 
     @property

@@ -7,6 +7,7 @@ is judged by ``answering.Answering``.
 """
 
 from calls.live import LiveCall, SpokenTurn
+from calls.transfer_rules import Destination
 from media.answering import Answering
 from media.caller import KEYS, Caller
 from media.courtesies import phrases_for, words_of
@@ -21,6 +22,7 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    HandOver,
     HangUp,
     Heard,
     MachineVerdict,
@@ -41,7 +43,9 @@ from media.events import (
     Words,
 )
 from media.history import History
+from media.putting_through import MOST_REFUSALS, refused
 from media.refusing import Refusing
+from media.reply import Reply
 from media.speaking import Speaking
 from media.yielding import Yielding
 
@@ -75,6 +79,7 @@ class Conversation:
         self._nudged = False
         self._patience = 0
         self._overtime = False
+        self._refusals = 0  # transfers that the model wanted and may not have
 
     # --- the way in -------------------------------------------------------------------------------
 
@@ -174,6 +179,9 @@ class Conversation:
 
     def _open(self, t: int) -> None:
         self._quiet_since = t
+        if self.history.ends_with_note():  # nobody took the call; it is ours again
+            self._agent.ask(t, "answer")
+            return
         if self.history.turns:  # another process lost this call; go on with it
             self._agent.say(t, "fallback", self._phrases.lost_you)
             return
@@ -217,7 +225,7 @@ class Conversation:
         if self.over or reply is None or reply.hold or not reply.may_be_cut:
             return
         if self._agent.begun:
-            if self._caller.means_to_interrupt(text, to_goodbye=bool(reply.ends)):
+            if self._interrupts(reply, text):
                 self._interrupt(t)
             elif not self._caller.loud and self._is_backchannel(text):
                 self._go_on(t)
@@ -282,13 +290,16 @@ class Conversation:
         left = self._agent.playout.play_end - (t if paused_at is None else paused_at)
         answers = self._agent.begun and reply.asks and left <= ASKED_AND_ALMOST_DONE_MS
         if self._is_backchannel(text):
-            if answers and not reply.ends and paused_at is not None:
+            if answers and not reply.takes_leave and paused_at is not None:
                 self._interrupt(t)
                 return True
-            if answers and not reply.ends:
+            if answers and not reply.takes_leave:
                 self._answer_later = event
             else:
                 self._note("backchannel")
+            return False
+        if reply.goes_to is not None and not self._caller.objects(text):
+            self._store_caller(text, since, event.speech_ended)
             return False
         if self._agent.begun and self.call.interruption_sensitivity <= 0:
             self._answer_later = event
@@ -329,7 +340,13 @@ class Conversation:
 
     def _is_backchannel(self, text: str) -> bool:
         reply = self._agent.reply
-        return self._caller.is_backchannel(text, to_goodbye=bool(reply and reply.ends))
+        return self._caller.is_backchannel(text, to_goodbye=bool(reply and reply.takes_leave))
+
+    def _interrupts(self, reply: Reply, text: str) -> bool:
+        """Whether these first words are meant to stop the reply that is being spoken."""
+        if reply.goes_to is not None and not self._caller.objects(text):
+            return False
+        return self._caller.means_to_interrupt(text, to_goodbye=reply.takes_leave)
 
     def _interrupt(self, t: int) -> None:
         if self._agent.reply is not None:
@@ -422,10 +439,28 @@ class Conversation:
         if reply.proposes:
             self._agent.confirmation.heard(t)
         later, self._answer_later = self._answer_later, None
-        if reply.ends:
+        if reply.goes_to is not None:
+            self._hand_over(reply.goes_to)
+        elif reply.ends:
             self._hang_up(t, reply.ends)
+        elif reply.not_put_through:
+            self._explain_refusal(t, reply.not_put_through)
         elif later is not None:
             self._answer(TurnEnded(t, later.text, later.speech_ended), later.speech_ended)
+
+    def _hand_over(self, to: Destination) -> None:
+        turns = self.history.turns
+        self._do(HandOver(to.number, to.kind, turns[-1].sequence if turns else 0))
+        self.over = True
+
+    def _explain_refusal(self, t: int, why: str) -> None:
+        """The model is told that the caller is still here; one that insists is not asked again."""
+        self._refusals += 1
+        if self._refusals > MOST_REFUSALS:
+            self._agent.say(t, "fallback", self.call.fallback_message or self._phrases.trouble)
+            return
+        self.history.note(refused(why))
+        self._agent.ask(t, "answer")
 
     def _silence_at(self) -> int | None:
         """Half of the allowed silence before asking, half before leaving."""

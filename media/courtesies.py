@@ -21,6 +21,7 @@ class Phrases:
     time_goodbye: str
     lost_you: str
     trouble: str
+    putting_through: str = "One moment, I'll put you through."
 
 
 def _load() -> dict[str, Phrases]:

@@ -240,6 +240,18 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """Put the call through to a person, and let go of it. The last action.
+
+    ``after_turn`` is the sequence number of the last turn before it.
+    """
+
+    number: str  # E.164
+    kind: str  # "cold" | "warm"
+    after_turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreTurn:
     turn: SpokenTurn
 
@@ -271,6 +283,7 @@ Action = (
     | Pause
     | Resume
     | HangUp
+    | HandOver
     | StoreTurn
     | RefuseContact
     | Note

@@ -5,6 +5,7 @@ from typing import Any
 
 from agents.tools.base import ToolResult
 from calls.live import LiveCall, SpokenTurn
+from media.putting_through import came_back
 
 SPEAK_FIRST = {
     "outbound": "[The call has just been answered. Speak first.]",
@@ -19,6 +20,11 @@ class History:
         self.turns: list[SpokenTurn] = list(call.turns)
         # What tools answered, and how many turns stood before it.
         self._tools: list[tuple[int, tuple[ToolResult, ...]]] = []
+        # What the engine tells the model, and how many turns stood before it.
+        self._notes = [
+            (sum(turn.sequence <= failed.after_turn for turn in self.turns), note)
+            for failed, note in came_back(call.transfers)
+        ]
         self._opening_note = SPEAK_FIRST[call.direction]
 
     def next_sequence(self) -> int:
@@ -30,6 +36,14 @@ class History:
     def add_tools(self, results: Sequence[ToolResult]) -> None:
         """Note what tools answered; it belongs to the reply that is being written."""
         self._tools.append((len(self.turns), tuple(results)))
+
+    def note(self, text: str) -> None:
+        """Tell the model ``text``, at this point of the conversation; it is nobody's words."""
+        self._notes.append((len(self.turns), text))
+
+    def ends_with_note(self) -> bool:
+        """Whether nothing was said since the engine told something."""
+        return any(place == len(self.turns) for place, _ in self._notes)
 
     def caller_words(self) -> str:
         """Everything the caller said, one turn a line."""
@@ -50,6 +64,8 @@ class History:
                 script.add("assistant", {"type": "text", "text": saying})
             for results in answered:
                 script.add_tools(results)
+            for text in (text for before, text in self._notes if before == place):
+                script.add("user", {"type": "text", "text": text})
             if turn is not None:
                 role = "assistant" if turn.role == "agent" else "user"
                 script.add(role, {"type": "text", "text": turn.text})

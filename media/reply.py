@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from calls.transfer_rules import Destination
 from media.clauses import ClauseSplitter
 
 Kind = Literal["opening", "answer", "fallback", "nudge", "farewell", "voicemail"]
@@ -29,6 +30,8 @@ class Reply:
     done: bool = False  # nothing more will be written
     tries: int = 1
     ends: str = ""  # the ended_reason, if the call ends when this was heard
+    goes_to: Destination | None = None  # whom the caller is put through to when this was heard
+    not_put_through: str = ""  # why the caller stays with us though the model wanted otherwise
     patience: int = 0  # ms of further silence that are allowed after it
     interruptible: bool = True
     rounds: int = 0  # of tools
@@ -48,6 +51,17 @@ class Reply:
     def may_be_cut(self) -> bool:
         """Whether the caller's words can stop it: not while a tool acts on the world."""
         return self.interruptible and self.tools_due is None
+
+    @property
+    def takes_leave(self) -> bool:
+        """Whether the caller is let go of after it: thanks and goodbyes do not interrupt that."""
+        return bool(self.ends) or self.goes_to is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the model wrote nothing that can be said or done."""
+        acts = self.takes_leave or self.patience or self.not_put_through
+        return not self.written and not acts
 
     @property
     def asks(self) -> bool:

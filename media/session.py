@@ -17,6 +17,7 @@ from agents.model import ModelFailed as BrainFailed
 from agents.tools.base import ToolCall, ToolResult
 from agents.tools.using import use
 from calls import live
+from calls.handing_over import hand_over
 from calls.live import LiveCall, LiveEvent
 from calls.openings import Opening
 from media import metrics
@@ -38,6 +39,7 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    HandOver,
     HangUp,
     Heard,
     MachineVerdict,
@@ -354,6 +356,8 @@ class Session:
                 )
             case Note():
                 self._note(action)
+            case HandOver():
+                self._hold(self._hand_over(action), name="hang up")
             case HangUp():
                 self._hold(self._hang_up(action.reason), name="hang up")
 
@@ -378,6 +382,25 @@ class Session:
         if self._events:
             events, self._events = self._events, []
             self._journal.put(live.store_events, self.call.pk, events)
+
+    async def _hand_over(self, to: HandOver) -> None:
+        """Let the carrier put the call through. Whatever comes of that, this socket's work is done:
+        when it closes, the carrier asks what next, and is told so again.
+        """
+        try:
+            async with asyncio.timeout(HANG_UP_TIMEOUT_S):
+                await in_thread(
+                    hand_over,
+                    self.call.pk,
+                    generation=self.call.generation,
+                    to_number=to.number,
+                    kind=to.kind,
+                    after_turn=to.after_turn,
+                )
+        except Exception:
+            logger.exception("hand-over failed", extra={"call_id": self.call.call_id})
+        finally:
+            self.done.set()
 
     async def _hang_up(self, reason: str) -> None:
         """End the call at the carrier; whatever comes of that, this socket's work is done."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from agents.tools.base import Outcome, Tool, ToolCall, ToolResult
 from calls.live import LiveCall, SpokenTurn
+from calls.transfer_rules import TRANSFER_CALL, NotAllowed
 from media.ahead import Ahead, ModelEvent
 from media.clauses import Clause, ClauseSplitter, Tag
 from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
@@ -164,7 +165,9 @@ class Speaking:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
         reply.done = True
-        if not reply.written and not reply.ends and not reply.patience:
+        if reply.goes_to is not None and not reply.written:
+            self._take_clause(event.t, reply, self._phrases.putting_through)
+        if reply.is_empty:
             self._do(Note("empty_reply"))
             self._say_fallback(event.t, reply)
 
@@ -182,6 +185,7 @@ class Speaking:
             reply.generation, reply.asked_at = self._generation, event.t
             reply.tries += 1
             reply.splitter = ClauseSplitter()
+            reply.goes_to, reply.not_put_through = None, ""
             messages = self._history.messages(reply.full_text)
             may_use_tools = reply.rounds < MOST_ROUNDS
             self._do(AskModel(reply.generation, messages, may_use_tools, second=True))
@@ -198,7 +202,7 @@ class Speaking:
         reply.splitter = ClauseSplitter()
         tools = {tool.name: tool for tool in self._call.tools}
         asked = [tools[call.name] for call in event.calls if call.name in tools]
-        if self._held(event, reply, tools):
+        if self._held(event, reply, tools) or self._put_through_by_tool(event, reply):
             return
         filler = next((tool.speak_during for tool in asked if tool.speak_during), "")
         if filler and len(reply.written) == reply.written_before:
@@ -231,6 +235,25 @@ class Speaking:
             return True
         return False
 
+    def _put_through_by_tool(self, event: ToolsWanted, reply: Reply) -> bool:
+        """Whether a tool puts the caller through: then the reply ends with what was said so far,
+        and other tools are used beside it.
+        """
+        wanted = next((call for call in event.calls if call.name == TRANSFER_CALL), None)
+        if wanted is None:
+            return False
+        try:
+            rules = self._call.transfers
+            reply.goes_to = rules.destination(str(wanted.arguments.get("number", "")))
+        except NotAllowed:
+            return False  # the tool itself says so
+        if len(reply.written) == reply.written_before:
+            self._take_clause(event.t, reply, self._phrases.putting_through)
+        if others := tuple(call for call in event.calls if call.name != TRANSFER_CALL):
+            self._do(UseTools(TAG, others, self._history.caller_words()))
+        reply.done = True
+        return True
+
     def take_tools(self, event: ToolsDone) -> None:
         """Remember what was done, also for a reply that is over by now; then go on writing."""
         self._history.add_tools(event.results)
@@ -257,6 +280,8 @@ class Speaking:
             elif piece.name == "VOICEMAIL" and self._call.direction == "outbound":
                 reply.ends = "voicemail_detected"
                 self._do(Note("voicemail_detected", {"method": "llm_transcript"}))
+            elif piece.name == "TRANSFER":
+                self._put_through_by_tag(reply, piece.argument)
             elif piece.name == "WAIT":
                 reply.patience = 1000 * int(self._call.extras.get("wait_tag_s", 30))
             elif piece.name == "SEND_SMS" and piece.argument:
@@ -266,6 +291,15 @@ class Speaking:
                 self._do(UseTools(TAG, (text,), ""))
             else:
                 self._do(Note("tag_ignored", {"tag": piece.name}))
+
+    def _put_through_by_tag(self, reply: Reply, argument: str) -> None:
+        if reply.goes_to is not None:
+            return
+        try:
+            reply.goes_to = self._call.transfers.destination(argument)
+        except NotAllowed as refusal:
+            reply.not_put_through = str(refusal)
+            self._do(Note("transfer_refused"))
 
     def _take_clause(self, t: int, reply: Reply, text: str) -> None:
         reply.written.append(text)

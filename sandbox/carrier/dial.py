@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from sandbox.journal import note
@@ -17,7 +17,7 @@ from .twiml import Verb
 if TYPE_CHECKING:
     from .leg import Leg
 
-Whisper = Callable[["Leg", Fetch], Awaitable[None]]
+Whisper = Callable[["Leg", Fetch], Coroutine[Any, Any, None]]
 
 
 async def dial(leg: "Leg", verb: Verb, whisper: Whisper) -> dict[str, str]:

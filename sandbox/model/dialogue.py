@@ -10,7 +10,7 @@ from sandbox.model.facts import best_facts, is_question, overlap
 from sandbox.model.grammar import clauses, second_person, task_from
 from sandbox.model.opening import fitting_note, opening, purpose_line, recall, who_line
 from sandbox.model.phrasing import Phrasing, norm
-from sandbox.model.prompt import Prompt, Rule
+from sandbox.model.prompt import E164, Prompt, Rule
 from sandbox.model.words import capitalised, content_stems, decapitalised, full_stop, sentences
 
 _NO_MOVE: list[str] = []
@@ -65,7 +65,7 @@ class Dialogue:
     def _after_note(self) -> list[str]:
         note = self.last.note.lower()
         if re.search(r"transfer|nobody (?:picked|answered)|could not be reached", note):
-            return [self.say("transfer_failed")]
+            return self._after_failed_transfer()
         if re.search(r"text (?:was|did) not|sms (?:was|is) (?:not|blocked)|no text", note):
             return [self.say("no_text")]
         if re.search(r"leave (?:a|the|your) (?:voicemail )?message|voicemail|beep", note):
@@ -79,6 +79,14 @@ class Dialogue:
         if re.search(r"\bend(?:ing)? the call|time limit|say goodbye|wrap up", note):
             return self._end("goodbye")
         return self._next() or [self.say("still_there")]
+
+    def _after_failed_transfer(self) -> list[str]:
+        """The next number that the prompt gives, else an apology."""
+        tried = frozenset(E164.findall(" ".join(turn.note for turn in self.turns)))
+        target = self.prompt.transfer_target(" ".join(self.caller_said[-1:]), tried)
+        if target is None or not self.prompt.teaches("TRANSFER"):
+            return [self.say("transfer_failed")]
+        return [self.say("transfer_next"), f"[TRANSFER:{target}]"]
 
     def _why(self) -> list[str]:
         has_purpose = self.prompt.tasks or self.prompt.purpose
@@ -148,7 +156,7 @@ class Dialogue:
         if not moves.HUMAN.search(heard):
             return _NO_MOVE
         target = None if self.prompt.texting else self.prompt.transfer_target(heard)
-        if target is None:
+        if target is None or not self.prompt.teaches("TRANSFER"):
             return [self.say("no_transfer")]
         return [self.say("transfer"), f"[TRANSFER:{target}]"]
 

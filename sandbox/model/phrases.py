@@ -62,6 +62,7 @@ ENGLISH: dict[str, tuple[str, ...]] = {
         "I'm sorry, I can't put you through from here. Would you like somebody to call you back?",
     ),
     "transfer_failed": ("I'm sorry, nobody could take the call just now. May I take a message?",),
+    "transfer_next": ("Nobody picked up there. I'll try a colleague.",),
     "text_sent": ("I'm sending you a text with that now.",),
     "no_text": ("I'm sorry, I can't send a text from this call.",),
     "when_call": ("Of course. When would be a better time to call you back?",),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sandbox.model.grammar import Slot, Task
 from sandbox.model.words import content_stems, sentences
 
-_E164 = re.compile(r"\+\d{7,15}")
+E164 = re.compile(r"\+\d{7,15}")
 
 
 @dataclass(frozen=True)
@@ -103,23 +103,25 @@ class Prompt:
         """Whether the prompt mentions an action tag, for instance ``END_CALL``."""
         return f"[{tag}" in self.text
 
-    def transfer_target(self, wish: str) -> str | None:
-        """Where to put a caller through who said ``wish``; None when the prompt gives nothing."""
-        if not self.teaches("TRANSFER"):
-            return None
+    def transfer_target(self, wish: str, tried: frozenset[str] = frozenset()) -> str | None:
+        """Where to put a caller through who said ``wish``, but for the numbers ``tried``; None
+        when the prompt gives nothing."""
         best: tuple[int, str] | None = None
         for sentence in sentences(self.text):
             if not re.search(
                 r"transfer|put (?:them|the caller) through|connect|forward", sentence, re.I
             ):
                 continue
-            for number in _E164.findall(sentence):
+            for number in E164.findall(sentence):
+                if number in tried:
+                    continue
                 score = len(content_stems(sentence) & content_stems(wish))
                 if best is None or score > best[0]:
                     best = (score, number)
         if best:
             return best[1]
-        return "default" if re.search(r"\[TRANSFER:\s*default", self.text) else None
+        default = not tried and re.search(r"\[TRANSFER:\s*default", self.text)
+        return "default" if default else None
 
 
 _LANGUAGE_WORDS = {

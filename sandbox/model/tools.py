@@ -42,6 +42,8 @@ def use(tools: list[dict[str, Any]], choice: dict[str, Any], dialogue: Dialogue)
         schema = tool["input_schema"]
         return Reply("", [ToolUse(tool["name"], _Arguments(tool, dialogue).forced(schema))])
     heard = last.text
+    if putting_through := _transfer(tools, dialogue, heard):
+        return putting_through
     if not heard or any(move.search(heard) for move in _NOT_A_WISH):
         return None
     if held := _held(dialogue):
@@ -62,6 +64,15 @@ def use(tools: list[dict[str, Any]], choice: dict[str, Any], dialogue: Dialogue)
     call = ToolUse(wanted["name"], arguments.given)
     done = [old for turn in dialogue.turns for old in turn.calls]
     return None if any(same_call(call, old) for old in done) else Reply("", [call])
+
+
+def _transfer(tools: list[dict[str, Any]], dialogue: Dialogue, heard: str) -> Reply | None:
+    """Put a caller through who asks for a person, where there is a tool for it and no tag."""
+    offered = any(tool["name"] == "transfer_call" for tool in tools)
+    if not offered or dialogue.prompt.teaches("TRANSFER") or not moves.HUMAN.search(heard):
+        return None
+    target = dialogue.prompt.transfer_target(heard) or "default"
+    return Reply(dialogue.say("transfer"), [ToolUse("transfer_call", {"number": target})])
 
 
 def _held(dialogue: Dialogue) -> ToolUse | None:
