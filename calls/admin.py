@@ -28,7 +28,7 @@ from agents.models import Agent, PhoneNumber
 from calls import services
 from calls.aftercare import analyse_again
 from calls.inputs import NewCall
-from calls.models import Aftercare, Call, CallEvent, DialAttempt, MediaTicket, Turn
+from calls.models import Aftercare, Call, CallEvent, DialAttempt, MediaTicket, Transfer, Turn
 from sms.models import Thread
 
 _STATUS_COLOURS = {
@@ -57,6 +57,16 @@ def _texts_url(call: Call) -> str:
         return ""
     query = urlencode({"q": call.their_number})
     return f"{reverse('admin:sms_thread_changelist')}?{query}"
+
+
+_TRANSFER_COLOURS = {
+    Transfer.Status.ASKED: "info",
+    Transfer.Status.RINGING: "info",
+    Transfer.Status.WHISPERING: "primary",
+    Transfer.Status.BRIDGED: "success",
+    Transfer.Status.FAILED: "danger",
+    Transfer.Status.CALLER_GONE: "warning",
+}
 
 
 def clock(ms: int) -> str:
@@ -269,6 +279,7 @@ class CallAdmin(ReadOnlyAdmin):
             {
                 "call": call,
                 "attempts": attempts,
+                "transfers": call.transfers.all(),
                 "length": self.length(call),
                 "colour": colour,
                 "texts_url": _texts_url(call),
@@ -322,6 +333,24 @@ class DialAttemptAdmin(ReadOnlyAdmin):
     @display(description="Status", ordering="status", label=_ATTEMPT_COLOURS)  # type: ignore[untyped-decorator]
     def shown_status(self, attempt: DialAttempt) -> tuple[str, str]:
         return attempt.status, attempt.get_status_display()
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ("call", "to_number", "kind", "shown_status", "failure", "asked_at")
+    list_filter = ("status", "kind", ("asked_at", RangeDateTimeFilter))
+    list_filter_submit = True
+    list_select_related = ("call",)
+    search_fields = ("call__call_id", "to_number", "carrier_sid")
+    exclude = ("token",)
+
+    @display(description="Status", ordering="status", label=_TRANSFER_COLOURS)  # type: ignore[untyped-decorator]
+    def shown_status(self, transfer: Transfer) -> tuple[str, str]:
+        return transfer.status, transfer.get_status_display()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.order_by("-asked_at", "-pk")
 
 
 @admin.register(Turn)

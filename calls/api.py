@@ -72,7 +72,7 @@ class CallsView(APIView):
         """List calls, newest first: a bare array."""
         page = page_of(request.query_params, default=50, cap=200)
         calls = filtered(Call.objects.of(account_of(request)), request.query_params)
-        rows = page.of(calls.prefetch_related("turns"))
+        rows = page.of(calls.prefetch_related("turns", "transfers"))
         return Response(CallOutput(rows, many=True).data)
 
     @extend_schema(
@@ -169,7 +169,7 @@ class AccountDeleteView(APIView):
 
 def _call(request: Request, call_id: str) -> Call:
     either = Q(call_id=call_id) | Q(carrier_sid=call_id)
-    calls = Call.objects.of(account_of(request)).prefetch_related("turns")
+    calls = Call.objects.of(account_of(request)).prefetch_related("turns", "transfers")
     call = None if "\0" in call_id else calls.filter(either).first()
     if call is None:
         raise not_found_error("call_not_found", "Call not found.")

@@ -18,7 +18,7 @@ from factory.django import DjangoModelFactory
 
 from accounts.factories import AccountFactory
 from agents.factories import AgentFactory, PhoneNumberFactory
-from calls.models import Call, CallEvent, DialAttempt, MediaTicket, Turn
+from calls.models import Call, CallEvent, DialAttempt, MediaTicket, Transfer, Turn
 
 
 def new_sid() -> str:
@@ -125,3 +125,32 @@ class MediaTicketFactory(DjangoModelFactory[MediaTicket]):
     call = SubFactory(CallFactory, dialled=True)
     token_sha256 = LazyFunction(lambda: secrets.token_hex(32))
     expires_at = LazyFunction(lambda: timezone.now() + timedelta(seconds=120))
+
+
+class TransferFactory(DjangoModelFactory[Transfer]):
+    """A cold transfer of a live call that the carrier was not asked for yet. Traits: rings, warm,
+    bridged, failed."""
+
+    class Meta:
+        model = Transfer
+
+    call = SubFactory(CallFactory, live=True, media_generation=1)
+    number = Sequence(lambda n: n + 1)
+    token = LazyFunction(lambda: secrets.token_urlsafe(24))
+    to_number = "+442087601234"
+    kind = Transfer.Kind.COLD
+
+    class Params:
+        warm = Trait(kind=Transfer.Kind.WARM)
+        rings = Trait(status=Transfer.Status.RINGING, ringing_at=LazyFunction(timezone.now))
+        bridged = Trait(
+            status=Transfer.Status.BRIDGED,
+            ringing_at=LazyFunction(timezone.now),
+            answered_at=LazyFunction(timezone.now),
+            bridged_at=LazyFunction(timezone.now),
+        )
+        failed = Trait(
+            status=Transfer.Status.FAILED,
+            failure="no-answer",
+            ended_at=LazyFunction(timezone.now),
+        )

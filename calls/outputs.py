@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from calls.models import Call, Turn
+from calls.models import Call, Transfer, Turn
 from calls.recordings import signed_url
 
 # An interrupted sentence counts as said if so much of it was heard (spec 6.11).
@@ -44,6 +44,37 @@ class Epoch(_Epoch):
     pass
 
 
+class TransferOutput(serializers.ModelSerializer[Transfer]):
+    """One attempt to put the call through to a person."""
+
+    type = serializers.CharField(source="kind", help_text="cold or warm")
+    status = serializers.CharField(
+        help_text="asked, ringing, whispering, bridged, failed, caller_gone"
+    )
+    failure = serializers.SerializerMethodField(
+        help_text="no-answer, busy, declined, canceled, failed; null if it did not fail"
+    )
+    asked_at = Epoch(help_text="ms")
+    bridged_at = Epoch(allow_null=True, help_text="When the two were connected, ms.")
+    ended_at = Epoch(allow_null=True, help_text="ms")
+
+    class Meta:
+        model = Transfer
+        fields = (
+            "to_number",
+            "type",
+            "status",
+            "failure",
+            "asked_at",
+            "bridged_at",
+            "ended_at",
+            "whisper",
+        )
+
+    def get_failure(self, transfer: Transfer) -> str | None:
+        return transfer.failure or None
+
+
 class CallOutput(serializers.ModelSerializer[Call]):
     agent_id = serializers.CharField(source="agent_public_id")
     call_direction = serializers.CharField(source="direction")
@@ -55,6 +86,7 @@ class CallOutput(serializers.ModelSerializer[Call]):
     charged_minutes = serializers.FloatField()
     ended_reason = serializers.SerializerMethodField(help_text="null until the call is over")
     transcript = serializers.SerializerMethodField()
+    transfers = TransferOutput(many=True, help_text="To whom it was put through, in order.")
     recording_url = serializers.SerializerMethodField(help_text="Valid for 24 hours.")
     error_message = serializers.SerializerMethodField(
         help_text="Why the carrier did not connect the call, in words."
@@ -97,6 +129,7 @@ class CallOutput(serializers.ModelSerializer[Call]):
             "extracted_data",
             "extracted_from",
             "bookings",
+            "transfers",
             "recording_url",
             "recording_duration_s",
             "voicemail_detected",

@@ -141,7 +141,7 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
     return {
         "phone_number": person,
         "exported_at": timezone.now().isoformat(),
-        "calls": CallOutput(calls.prefetch_related("turns"), many=True).data,
+        "calls": CallOutput(calls.prefetch_related("turns", "transfers"), many=True).data,
         "texts": list(texts.order_by("created_at").values(*_TEXT_FIELDS)),
         "tools_used_by_text": list(
             ToolRound.objects.filter(message__in=texts)

@@ -312,8 +312,9 @@ def note_transferred(call_pk: int) -> bool:
     if taken is None or not call.is_over or call.ended_reason == Call.EndedReason.TRANSFERRED:
         return False
     call.ended_reason = Call.EndedReason.TRANSFERRED
-    call.charged_minutes = _charged_minutes(call, taken.bridged_at)
+    charged, call.charged_minutes = call.charged_minutes, _charged_minutes(call, taken.bridged_at)
     call.save(update_fields=["ended_reason", "charged_minutes"])
+    usage.count_less(call, charged)
     record(call, "transferred after all")
     return True
 

@@ -91,25 +91,26 @@ def speaks_of_transfers(agent: Agent, *instructions: str) -> bool:
 
 def rules_for(call: Call, agent: Agent, number: PhoneNumber | None) -> TransferRules:
     """Return the rules of ``call``, made by ``agent`` with the profile of ``number``, if any."""
+    done = list(call.transfers.all())
+    failed = tuple(
+        FailedTransfer(one.after_turn, one.to_number, one.failure)
+        for one in done
+        if one.status == Transfer.Status.FAILED
+    )
     instructions = _instructions(call, agent, number)
     if not speaks_of_transfers(agent, *instructions):
-        return NO_TRANSFERS
+        return TransferRules(failed=failed)
     default = agent.transfer_number or ""
     named = dict.fromkeys([*filter(None, [default]), *_named(instructions)])
     ours = PhoneNumber.objects.of(call.account).filter(phone_number__in=list(named))
     never = {call.their_number, call.our_number, *ours.values_list("phone_number", flat=True)}
     numbers = tuple(one for one in named if one not in never and _is_real(one))
-    done = list(call.transfers.all())
     return TransferRules(
         numbers=numbers,
         default=default if default in numbers else "",
         kind=agent.transfer_type,
         left=MOST_TRANSFERS - len(done),
-        failed=tuple(
-            FailedTransfer(one.after_turn, one.to_number, one.failure)
-            for one in done
-            if one.status == Transfer.Status.FAILED
-        ),
+        failed=failed,
     )
 
 

@@ -64,6 +64,17 @@ def count_ended(call: Call) -> None:
     )
 
 
+def count_less(call: Call, charged_minutes: Decimal) -> None:
+    """Correct what an ended call was counted with, ``charged_minutes``, to what it has now."""
+    if call.ended_at is not None:
+        _add(
+            call.account_id,
+            call.ended_at,
+            minutes=call.charged_minutes - charged_minutes,
+            cost_micros=price_micros(call.charged_minutes) - price_micros(charged_minutes),
+        )
+
+
 def count_rejected(account: Account) -> None:
     """Count an inbound call that found no line free."""
     _add(account.pk, timezone.now(), rejected_at_cap=1)

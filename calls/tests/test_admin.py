@@ -11,6 +11,7 @@ from calls.factories import (
     CallFactory,
     DialAttemptFactory,
     MediaTicketFactory,
+    TransferFactory,
     TurnFactory,
 )
 from calls.models import Aftercare
@@ -136,3 +137,16 @@ def test_a_calls_page_leads_to_the_texts_with_its_person(staff: Client):
     ThreadFactory.create(account=call.account, their_number=call.their_number)
 
     assert "Texts with this person" in staff.get(url).content.decode()
+
+
+def test_a_calls_page_shows_to_whom_it_was_put_through(staff: Client):
+    failed = TransferFactory.create(number=1, failed=True, to_number="+442087600001")
+    TransferFactory.create(call=failed.call, number=2, bridged=True, whisper="It is <Sarah>.")
+
+    html = page(staff, f"/admin/calls/call/{failed.call_id}/change/")
+
+    assert "+442087600001</td><td>Cold</td><td>Failed: no-answer" in html
+    assert "+442087601234</td><td>Cold</td><td>Bridged" in html
+    assert "It is &lt;Sarah&gt;." in html
+    assert failed.token not in page(staff, f"/admin/calls/transfer/{failed.pk}/change/")
+    assert "+442087600001" in page(staff, "/admin/calls/transfer/")

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.factories import ApiKeyFactory
 from agents.factories import AgentFactory, PhoneNumberFactory
-from calls.factories import CallFactory, TurnFactory
+from calls.factories import CallFactory, TransferFactory, TurnFactory
 from calls.models import Call, CallEvent
 
 pytestmark = pytest.mark.django_db
@@ -263,6 +263,24 @@ def test_a_finished_call_is_shown_whole(api: Api, settings: Any):
         assert shown[empty] is None
     assert (shown["extracted_data"], shown["bookings"]) == ({}, [])
     assert (shown["voicemail_detected"], shown["voicemail_detection_method"]) == (False, None)
+
+
+def test_a_call_shows_to_whom_it_was_put_through(api: Api):
+    call = CallFactory.create(account=api.account, live=True)
+    TransferFactory.create(call=call, number=1, failed=True, warm=True, to_number="+442087600001")
+    taken = TransferFactory.create(call=call, number=2, bridged=True)
+
+    shown = api.get(f"/calls/{call.call_id}").json()["transfers"]
+    listed = api.get("/calls").json()[0]["transfers"]
+
+    assert [(one["to_number"], one["type"], one["status"], one["failure"]) for one in shown] == [
+        ("+442087600001", "warm", "failed", "no-answer"),
+        ("+442087601234", "cold", "bridged", None),
+    ]
+    assert shown[0]["bridged_at"] is None
+    assert shown[1]["bridged_at"] == round(taken.bridged_at.timestamp() * 1000)
+    assert "token" not in shown[0]
+    assert listed == shown
 
 
 def test_a_call_answers_to_the_carriers_id_too(api: Api):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.tools.base import Outcome, ToolCall, ToolResult
+from calls.transfer_rules import NO_TRANSFERS, FailedTransfer, TransferRules
 from media.conversation import LAST_WORDS_MS, Conversation
 from media.events import (
     Action,
@@ -21,6 +22,7 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    HandOver,
     HangUp,
     Heard,
     MachineVerdict,
@@ -46,12 +48,28 @@ from media.events import (
 from media.factories import LiveCallFactory
 
 LOOK_UP = ToolCall("toolu_1", "look_up", {})
+MAY_GO = TransferRules(numbers=("+442087601234",), left=3)
+CAME_BACK = TransferRules(failed=(FailedTransfer(0, "+442087601234", "busy"),))
+WANTED = ToolCall("toolu_1", "transfer_call", {"number": "+442087601234"})
+
 ids = st.integers(1, 8)
 texts = st.sampled_from(
     ["yeah", "stop", "when are you open", "mm hmm", "bye", "no wait a minute", "", "¿qué?", "[x"]
 )
 written = st.sampled_from(
-    ["We open at nine. ", "Yes", "? ", " [END_CALL]", "[WA", "IT]", "Goodbye!", "[VOICEMAIL]", " "]
+    [
+        "We open at nine. ",
+        "Yes",
+        "? ",
+        " [END_CALL]",
+        "[WA",
+        "IT]",
+        "Goodbye!",
+        "[VOICEMAIL]",
+        " ",
+        "[TRANSFER:+442087601234]",
+        "[TRANSFER:+449098790000]",
+    ]
 )
 verdicts = st.sampled_from(["human", "unknown", "machine_start", "machine_end_beep", "fax"])
 what = st.one_of(
@@ -67,6 +85,7 @@ what = st.one_of(
     st.tuples(st.just(ToolsWanted), ids, st.just((LOOK_UP,))),
     st.tuples(st.just(ToolsDone), ids, st.just((ToolResult(LOOK_UP, Outcome("Nine.")),))),
     st.tuples(st.just(ModelDone), ids),
+    st.tuples(st.just(ToolsWanted), ids, st.just((WANTED,))),
     st.tuples(st.just(ModelFailed), ids, st.just("stalled")),
     st.tuples(st.just(ClauseReady), ids),
     st.tuples(st.just(ClauseAudio), ids, st.integers(20, 3_000)),
@@ -92,6 +111,7 @@ calls = st.builds(
     silence_hangup_s=st.sampled_from([5, 30]),
     voicemail_action=st.sampled_from(["hangup", "leave_message", "ignore"]),
     voicemail_message=st.sampled_from(["", "Call us back."]),
+    transfers=st.sampled_from([NO_TRANSFERS, MAY_GO, CAME_BACK]),
 )
 
 
@@ -146,7 +166,7 @@ class Watch:
                     self.sequences.append(action.turn.sequence)
                     assert action.turn.text
                     assert action.turn.started_ms <= action.turn.ended_ms
-                case HangUp():
+                case HangUp() | HandOver():
                     self.over = True
 
 

@@ -43,6 +43,13 @@ class Journal:
         self._seen = int(httpx.get(self._url).json()["last"])
         self.call_sid = ""
 
+    @classmethod
+    def of(cls, house: House, call_sid: str) -> "Journal":
+        """All that the carrier saw of the call, from its beginning."""
+        journal = cls(house)
+        journal.call_sid, journal._seen = call_sid, 0
+        return journal
+
     def wait_for(
         self, kind: str, which: Callable[[dict[str, Any]], bool] = lambda _: True
     ) -> dict[str, Any]:

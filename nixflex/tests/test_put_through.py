@@ -1,0 +1,145 @@
+"""Callers who want a person, with real processes and real audio."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from nixflex.tests.test_lost_process import Journal, Records
+from nixflex.tests.test_whole_house import House, running_house
+
+TOM, NOBODY = "+12025550129", "+12025550113"
+CALLER = "+12025550142"
+WITHIN_S = 60.0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with running_house(tmp_path_factory.mktemp("house") / "data") as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def client(house: House) -> Any:
+    return house.client()
+
+
+def agent_for(house: House, client: Any, number: str, prompt: str, **settings: Any) -> str:
+    """Return the id of an agent with that number, whose person asks for a human."""
+    agent = client.agents.create(
+        name="Mia",
+        system_prompt=f"You are Mia of Bright Smile Dental. {prompt}",
+        language="en",
+        amd_enabled=False,
+        **settings,
+    )
+    client.phone_numbers.import_(
+        number,
+        agent["agent_id"],
+        twilio_account_sid=house.sandbox.sid,
+        twilio_auth_token=house.sandbox.token,
+    )
+    people = f"{house.sandbox.url}/_sandbox/people/{CALLER}"
+    said = {"say": ["Can I speak to a real person, please?"], "rings_s": 0.3}
+    httpx.put(people, json=said).raise_for_status()
+    return str(agent["agent_id"])
+
+
+def call(client: Any, agent_id: str) -> str:
+    placed = client.calls.create(agent_id=agent_id, to_number=CALLER, prompt="Ask if all is well.")
+    return str(placed["call_id"])
+
+
+def heard_by(journal: Journal, number: str, words: str) -> None:
+    journal.wait_for(
+        "person_heard",
+        lambda event: event["number"] == number and words in event["text"].lower(),
+    )
+
+
+def over(client: Any, call_id: str) -> dict[str, Any]:
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        record: dict[str, Any] = client.calls.get(call_id)
+        if record["ended_reason"]:
+            return record
+        time.sleep(0.3)
+    raise AssertionError(f"the call did not end: {record}")
+
+
+def test_a_caller_is_put_through_and_talks_to_the_colleague(house: House, client: Any):
+    agent_id = agent_for(
+        house,
+        client,
+        "+12025550100",
+        f"If the caller wants a person, write [TRANSFER:{TOM}].",
+        record_call=True,
+    )
+    journal = Journal(house)
+
+    call_id = call(client, agent_id)
+    bridged = journal.wait_for("bridged")
+    heard_by(Journal.of(house, bridged["call_sid"]), CALLER, "go ahead")
+    live = Records(house).call(call_id)
+    httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{bridged['child']}").raise_for_status()
+    record = over(client, call_id)
+
+    assert (live["status"], live["ended_reason"]) == ("in-progress", "")
+    assert (record["call_status"], record["ended_reason"]) == ("completed", "transferred")
+    [transfer] = record["transfers"]
+    assert (transfer["to_number"], transfer["type"], transfer["status"]) == (TOM, "cold", "bridged")
+    assert record["charged_minutes"] * 60_000 < record["duration_ms"]
+    assert record["transcript"].split("\n")[-1].startswith("AI: ")
+    assert record["recording_duration_s"] * 1000 < record["duration_ms"]
+
+
+def test_a_colleague_hears_what_it_is_about_before_the_caller(house: House, client: Any):
+    agent_id = agent_for(
+        house,
+        client,
+        "+12025550101",
+        "If the caller wants a person, put them through to the desk.",
+        transfer_number=TOM,
+        transfer_type="warm",
+        transfer_whisper="This is the dental assistant. The caller has a question about a bill.",
+    )
+    journal = Journal(house)
+
+    call_id = call(client, agent_id)
+    bridged = journal.wait_for("bridged")
+    whole = Journal.of(house, bridged["child"])
+    heard_by(whole, TOM, "question about a bill")
+    httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{bridged['call_sid']}").raise_for_status()
+    record = over(client, call_id)
+
+    assert record["ended_reason"] == "transferred"
+    [transfer] = record["transfers"]
+    assert (transfer["type"], transfer["status"]) == ("warm", "bridged")
+    said_by_carrier = httpx.get(
+        f"{house.sandbox.url}/_sandbox/journal", params={"kind": "say"}
+    ).json()["events"]
+    assert said_by_carrier == []
+
+
+def test_a_caller_whom_nobody_takes_comes_back_to_the_agent_who_says_so(house: House, client: Any):
+    agent_id = agent_for(
+        house, client, "+12025550102", f"If the caller wants a person, write [TRANSFER:{NOBODY}]."
+    )
+    journal = Journal(house)
+
+    call_id = call(client, agent_id)
+    ended = journal.wait_for("dial_ended")
+    heard_by(Journal.of(house, ended["call_sid"]), CALLER, "nobody could take the call")
+    httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{ended['call_sid']}").raise_for_status()
+    record = over(client, call_id)
+
+    assert ended["DialCallStatus"] == "no-answer"
+    assert record["ended_reason"] == "callee_hangup"
+    [transfer] = record["transfers"]
+    assert (transfer["to_number"], transfer["status"]) == (NOBODY, "failed")
+    assert transfer["failure"] == "no-answer"
+    assert "lost you" not in record["transcript"]
