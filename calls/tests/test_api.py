@@ -278,6 +278,7 @@ def test_a_call_shows_to_whom_it_was_put_through(api: Api):
         ("+442087601234", "cold", "bridged", None),
     ]
     assert shown[0]["bridged_at"] is None
+    assert taken.bridged_at is not None
     assert shown[1]["bridged_at"] == round(taken.bridged_at.timestamp() * 1000)
     assert "token" not in shown[0]
     assert listed == shown

@@ -1,6 +1,6 @@
 """A call that is put through: told, asked about, settled, in any order and with parts missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -80,7 +80,12 @@ def state(transfer: Transfer) -> tuple[str, str]:
 
 
 def hand_over(call: Call, **fields: Any) -> bool:
-    asked = {"generation": 1, "to_number": DESK, "kind": "cold", "after_turn": 4} | fields
+    asked: dict[str, Any] = {
+        "generation": 1,
+        "to_number": DESK,
+        "kind": "cold",
+        "after_turn": 4,
+    } | fields
     return handing_over.hand_over(call.pk, **asked)
 
 
@@ -315,7 +320,7 @@ def test_failed_transfers_are_no_lost_sockets():
 # --- in any order, more than once, with some missing ----------------------------------------------
 
 
-def tells(what: list[Callable[[Transfer], Any]], transfer: Transfer) -> tuple[Any, ...]:
+def tells(what: Sequence[Callable[[Transfer], Any]], transfer: Transfer) -> tuple[Any, ...]:
     for tell in what:
         tell(transfer)
     call = Call.objects.get()
