@@ -25,7 +25,7 @@ from agents.models import Agent, Caller, Note, PhoneNumber
 from agents.numbers import release_number
 from calls.models import Call, CallQuerySet
 from calls.outputs import CallOutput
-from calls.signals import account_closed, person_forgotten
+from calls.signals import account_closed, person_exported, person_forgotten, too_old
 from sms.models import Message, Thread, ToolRound
 from webhooks import outbox
 
@@ -83,6 +83,7 @@ def purge(now: datetime | None = None) -> bool:
     old = Call.objects.filter(created_at__lt=before)
     calls, _ = _erase_all(old, at_most=PURGE_AT_MOST)
     texts = _purge_texts(before)
+    too_old.send(Call, before=before)
     history.forget_before(before)
     outbox.delete_before(before)
     if calls or texts:
@@ -138,7 +139,7 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
     texts = Message.objects.filter(thread__account=account, thread__their_number=person)
     number_hash = suppression.number_hash(account, person)
     wishes = Suppression.objects.of(account).filter(number_hash=number_hash)
-    return {
+    exported: dict[str, Any] = {
         "phone_number": person,
         "exported_at": timezone.now().isoformat(),
         "calls": CallOutput(calls.prefetch_related("turns", "transfers"), many=True).data,
@@ -161,6 +162,9 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
         ],
         "suppressions": list(wishes.values(*_WISH_FIELDS)),
     }
+    for _, more in person_exported.send(Account, account=account, phone_number=person):
+        exported |= more
+    return exported
 
 
 def _erase_all(

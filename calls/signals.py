@@ -11,3 +11,10 @@ call_ended = Signal()
 # the erasure, which can be asked for again.
 person_forgotten = Signal()
 account_closed = Signal()
+
+# Sent while everything about a person is collected, with ``account`` and ``phone_number``: whoever
+# stands above returns a dict of what it has, JSON-ready, to be added.
+person_exported = Signal()
+
+# Sent by the daily purge with ``before``: whoever stands above erases what is older.
+too_old = Signal()

@@ -1,0 +1,82 @@
+"""What campaigns hold about people is exported, forgotten and too old with everything else."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from calls import retention
+from campaigns.factories import CampaignFactory, RecipientCallFactory, people
+from campaigns.models import Campaign, Recipient
+from campaigns.texts.services import Status
+from sms.models import TextCampaign, TextRecipient
+
+pytestmark = pytest.mark.django_db
+
+THEM = "+447386172392"
+
+
+def text_campaign(voice: Campaign, **about: Any) -> TextCampaign:
+    campaign = TextCampaign.objects.create(
+        account=voice.account, agent=voice.agent, from_number=voice.from_number, **about
+    )
+    TextRecipient.objects.create(campaign=campaign, row_index=0, phone=THEM, law="GB")
+    return campaign
+
+
+def test_every_night_campaigns_go_that_were_over_or_left_as_drafts_for_too_long(settings: Any):
+    settings.RETENTION_DAYS = 30
+    old, new = timezone.now() - timedelta(days=31), timezone.now() - timedelta(days=29)
+    over = {"status": "completed"}
+    gone = CampaignFactory.create(**over, ended_at=old)
+    people(gone, 3)
+    RecipientCallFactory.create(campaign=gone, settled_at=old)
+    kept = [
+        CampaignFactory.create(**over, ended_at=new),
+        CampaignFactory.create(status="paused"),
+        CampaignFactory.create(),
+        CampaignFactory.create(draft=True),
+    ]
+    draft = CampaignFactory.create(draft=True)
+    Campaign.objects.filter(pk__in=[kept[1].pk, kept[2].pk, draft.pk]).update(created_at=old)
+    text_campaign(gone, status=Status.DONE, ended_at=old)
+    kept_texts = text_campaign(kept[0], status=Status.RUNNING, created_at=old)
+
+    retention.purge()
+
+    assert set(Campaign.objects.all()) == set(kept)
+    assert not Recipient.objects.filter(campaign=gone.pk).exists()
+    assert list(TextCampaign.objects.all()) == [kept_texts]
+
+
+def test_a_forgotten_person_is_in_no_text_campaign_either():
+    campaign = CampaignFactory.create()
+    text_campaign(campaign)
+
+    retention.forget_person(campaign.account, THEM)
+
+    assert not TextRecipient.objects.exists()
+
+
+def test_an_export_has_a_persons_place_in_campaigns_of_this_account_alone():
+    campaign = CampaignFactory.create()
+    people(campaign, 1, phone=THEM, name="Ann", variables={"time": "two"})
+    texts = text_campaign(campaign)
+    people(CampaignFactory.create(), 1, phone=THEM)
+
+    exported = retention.export_person(campaign.account, THEM)
+
+    assert exported["campaigns"] == [
+        {
+            "campaign__campaign_id": campaign.campaign_id,
+            "name": "Ann",
+            "variables": {"time": "two"},
+            "metadata": {},
+            "status": "pending",
+            "outcome": "",
+        }
+    ]
+    assert exported["text_campaigns"] == [
+        {"campaign__campaign_id": texts.campaign_id, "variables": {}, "state": "pending"}
+    ]
