@@ -267,7 +267,8 @@ def _end(
         call.voicemail_detected = True
         call.voicemail_detection_method = "llm_transcript"
     call.charged_minutes = _charged_minutes(call, taken_at)
-    call.avg_latency_ms = average_latency_ms(call)
+    if call.answered_at is not None or connected:
+        call.avg_latency_ms = average_latency_ms(call)
     call.save(
         update_fields=[
             "ended_at",

@@ -134,7 +134,7 @@ def voice(request: HttpRequest) -> HttpResponse:
     if knock is None:
         return forbidden()
     if knock.attempt is not None:
-        if not dialling.accept(knock.attempt.pk, knock.sid):
+        if not _accepts(knock.attempt, knock.sid):
             return answer(twiml.hang_up())
         return answer(_goes_on(request, knock.attempt.call_id))
     known = _call_of(knock.sid)
@@ -211,10 +211,16 @@ def _why(status: str, error_code: int | None, form: dict[str, str]) -> str:
 def _bound(knock: Knock) -> int | None:
     """Return the key of our call, bound to the carrier's by this knock if it was not before."""
     if knock.attempt is not None:
-        mine = dialling.accept(knock.attempt.pk, knock.sid)
-        return knock.attempt.call_id if mine else None
+        return knock.attempt.call_id if _accepts(knock.attempt, knock.sid) else None
     call = _call_of(knock.sid)
     return call.pk if call else None
+
+
+def _accepts(attempt: DialAttempt, sid: str) -> bool:
+    """Bind the carrier's call, as ``dialling.accept``; most are bound, and stay so."""
+    if attempt.status == DialAttempt.Status.ACCEPTED:
+        return attempt.carrier_sid == sid
+    return dialling.accept(attempt.pk, sid)
 
 
 def moment(stamp: str) -> datetime | None:

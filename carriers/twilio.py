@@ -280,7 +280,8 @@ def dial(
             method="POST",
             status_callback=status_url,
             status_callback_method="POST",
-            status_callback_event=["initiated", "ringing", "answered", "completed"],
+            # Not "initiated": the answer to this request says that, and "ringing" follows at once.
+            status_callback_event=["ringing", "answered", "completed"],
             timeout=ring_timeout_s,
             time_limit=time_limit_s,
             **detection,

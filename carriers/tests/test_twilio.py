@@ -48,7 +48,7 @@ def test_dial_sends_what_twilio_documents_and_returns_its_sid(telco: Any):
     assert dial() == SID
 
     form = QueryDict(telco.calls[0].request.body)
-    assert form.getlist("StatusCallbackEvent") == ["initiated", "ringing", "answered", "completed"]
+    assert form.getlist("StatusCallbackEvent") == ["ringing", "answered", "completed"]
     assert form["MachineDetection"] == "Enable"
     assert form["AsyncAmd"] == "true"
     assert form["AsyncAmdStatusCallback"] == "https://us.test/amd?a=1"
