@@ -15,12 +15,9 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from accounts import suppression_csv
-from accounts.errors import ApiError
 from accounts.keys import create_key, revoke_key
-from accounts.models import Account, ApiKey, CarrierAccount, Suppression, User
-from accounts.phone_numbers import is_e164, parse_e164
-from accounts.suppression import lift_entries, number_hash, suppress
+from accounts.models import Account, ApiKey, CarrierAccount, User
+from accounts.suppression_admin import SuppressionAdmin as SuppressionAdmin  # registers it
 
 admin.site.unregister(Group)
 
@@ -113,88 +110,6 @@ class ApiKeyAdmin(ModelAdmin):
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         ended = sum(revoke_key(key) for key in keys)
         self.message_user(request, f"{ended} revoked.")
-
-
-class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
-    class Meta:
-        model = Suppression
-        fields = ("account", "phone_number", "scope", "reason")
-
-    def clean_phone_number(self) -> str:
-        try:
-            return parse_e164(self.cleaned_data["phone_number"])
-        except ApiError as error:
-            raise forms.ValidationError(error.message) from error
-
-
-@admin.register(Suppression)
-class SuppressionAdmin(ModelAdmin):
-    """Entries are made and lifted, never changed or deleted."""
-
-    form = SuppressionForm
-    list_display = ("person", "scope", "source", "in_force", "created_at", "entered_by", "account")
-    list_filter = (("lifted_at", admin.EmptyFieldListFilter), "scope", "source", "account")
-    search_fields = ("phone_number",)
-    search_help_text = "A number in E.164 also finds the entry of a person who was erased."
-    list_select_related = ("account",)
-    actions = ("lift", "export")
-
-    def get_fields(self, request: HttpRequest, obj: Suppression | None = None) -> tuple[str, ...]:
-        asked = ("account", "phone_number", "scope", "reason")
-        kept = ("source", "evidence", "entered_by", "created_at", "lifted_at", "lifted_by")
-        return (*asked, *kept) if obj else asked
-
-    def has_change_permission(self, request: HttpRequest, obj: Suppression | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Suppression | None = None) -> bool:
-        return False
-
-    def has_lift_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("accounts.change_suppression")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Suppression], search_term: str
-    ) -> tuple[QuerySet[Suppression], bool]:
-        rows, repeats = super().get_search_results(request, queryset, search_term)
-        if is_e164(number := search_term.strip()):
-            hashes = [number_hash(account, number) for account in Account.objects.all()]
-            rows |= queryset.filter(number_hash__in=hashes)
-        return rows, repeats
-
-    @admin.display(ordering="phone_number")
-    def person(self, entry: Suppression) -> str:
-        return entry.phone_number or "erased"
-
-    @admin.display(boolean=True, description="In force")
-    def in_force(self, entry: Suppression) -> bool:
-        return entry.lifted_at is None
-
-    def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
-        entry, _ = suppress(
-            obj.account,
-            obj.phone_number,
-            source=Suppression.Source.OPERATOR,
-            scope=obj.scope,
-            reason=obj.reason,
-            by=request.user.get_username(),
-        )
-        obj.__dict__.update(entry.__dict__)
-
-    @admin.action(
-        permissions=["lift"], description="Lift: these people agreed to hear from us again"
-    )
-    def lift(self, request: HttpRequest, entries: QuerySet[Suppression]) -> None:
-        lifted = lift_entries(entries, by=request.user.get_username())
-        self.message_user(request, f"{lifted} lifted.")
-
-    @admin.action(permissions=["view"], description="Download as CSV")
-    def export(self, request: HttpRequest, entries: QuerySet[Suppression]) -> HttpResponse:
-        return HttpResponse(
-            suppression_csv.write(entries),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": 'attachment; filename="do-not-contact.csv"'},
-        )
 
 
 class CarrierAccountForm(forms.ModelForm):  # type: ignore[type-arg]

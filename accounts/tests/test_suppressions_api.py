@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 
 from accounts import suppression_csv
 from accounts.errors import ApiError
@@ -237,3 +238,48 @@ def test_an_operator_takes_the_list_home(office: Client):
     answer = office.post(page, {"action": "export", "_selected_action": [entry.pk]})
 
     assert suppression_csv.read(answer.content).valid == [(THEM, "all", "")]
+
+
+def test_an_operator_imports_a_list_and_is_told_of_its_bad_lines(office: Client, api: Api):
+    file = io.BytesIO(f"phone_number,scope\n{THEM},voice\n12,all\n{ANOTHER},all\n".encode())
+    file.name = "list.csv"
+
+    answer = office.post(
+        reverse("admin:accounts_suppression_import"), {"account": api.account.pk, "file": file}
+    )
+
+    entries = Suppression.objects.order_by("phone_number")
+    assert [(one.phone_number, one.scope, one.source, one.entered_by) for one in entries] == [
+        (THEM, "voice", "csv", "ann"),
+        (ANOTHER, "all", "csv", "ann"),
+    ]
+    page = answer.content.decode()
+    assert "2 numbers read, 2 of them new" in page
+    assert "<td>3</td>" in page
+
+
+def test_an_operator_who_imports_no_list_is_told_why(office: Client, api: Api):
+    file = io.BytesIO(b"%PDF-1.7")
+    file.name = "list.csv"
+
+    answer = office.post(
+        reverse("admin:accounts_suppression_import"), {"account": api.account.pk, "file": file}
+    )
+
+    assert "holds no list of numbers" in answer.content.decode()
+    assert Suppression.objects.count() == 0
+
+
+def test_an_operator_downloads_all_that_is_in_force(office: Client):
+    entry = SuppressionFactory.create(phone_number=THEM)
+    SuppressionFactory.create(account=entry.account, phone_number=ANOTHER, lifted_at=now())
+
+    answer = office.get(reverse("admin:accounts_suppression_export"))
+
+    assert suppression_csv.read(answer.content).valid == [(THEM, "all", "")]
+
+
+def test_who_may_only_look_imports_nothing(client: Client):
+    client.force_login(UserFactory.create())
+
+    assert client.get(reverse("admin:accounts_suppression_import")).status_code == 403
