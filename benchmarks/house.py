@@ -41,7 +41,7 @@ class House:
             "DJANGO_SETTINGS_MODULE": "nixflex.settings",
             "SECRET_KEY": secrets.token_urlsafe(50),
             "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-            "DEBUG": "1",
+            "DEBUG": "0",
             "SANDBOX": "1",
             "PUBLIC_URL": self.url,
             "PORT": str(self.port),

@@ -4,6 +4,7 @@ it again (DESIGN decision 4)."""
 
 import contextlib
 import logging
+import threading
 import time
 from datetime import datetime, timedelta
 
@@ -31,6 +32,9 @@ CLOCK_SKEW = timedelta(seconds=5)
 PAUSES_S = (10, 20, 40, 80, 160)
 # A run ends then, well before its task would be killed; the next one goes on.
 RUN_AT_MOST_S = 20.0
+RUNS_AT_ONCE = 4
+_runs = threading.BoundedSemaphore(RUNS_AT_ONCE)
+_asked = threading.Event()
 # An attempt that is not sent this soon after it was made is put back: far below ANSWER_AT_MOST.
 SEND_AT_MOST = timedelta(seconds=10)
 # The engine says goodbye at max_call_duration_seconds; the carrier cuts the line if it did not.
@@ -49,9 +53,22 @@ def dial_due() -> int:
     """Dial the calls that may start, each in its turn at the carrier's pace, until none is left;
     return how many.
 
-    Safe to run any number of times at once: each run takes other calls. After ``RUN_AT_MOST_S``
-    another run is asked for.
+    Safe to run any number of times at once: each run takes other calls. A process makes
+    ``RUNS_AT_ONCE``, so that its other threads stay free for other work; who comes on top leaves
+    word, and one of those looks again.
     """
+    dialled = 0
+    _asked.set()
+    while _asked.is_set() and _runs.acquire(blocking=False):
+        try:
+            _asked.clear()
+            dialled += _dial_all()
+        finally:
+            _runs.release()
+    return dialled
+
+
+def _dial_all() -> int:
     until, dialled = time.monotonic() + RUN_AT_MOST_S, 0
     while turns := admit(pace.at_once()):
         for turn in turns:

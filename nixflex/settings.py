@@ -161,7 +161,19 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_TIME_LIMIT = 120
 # An unacknowledged task comes back after this long; longer than any task may run.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 180, "priority_steps": [0, 5]}
+# What keeps a pace or a promise of seconds goes before what may follow a call minutes later.
+CELERY_TASK_DEFAULT_PRIORITY = 5
+CELERY_TASK_ROUTES = {
+    name: {"priority": 0}
+    for name in (
+        "calls.tasks.dial",
+        "calls.tasks.rescue",
+        "campaigns.tasks.dispatch",
+        "nixflex.tasks.heartbeat",
+        "sms.tasks.send",
+    )
+}
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "nixflex.tasks.heartbeat", "schedule": 10.0},
     "sweep-calls": {"task": "calls.tasks.sweep", "schedule": 15.0},
