@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -163,7 +163,7 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
         "suppressions": list(wishes.values(*_WISH_FIELDS)),
     }
     for _, more in person_exported.send(Account, account=account, phone_number=person):
-        exported |= more
+        exported.update(cast(dict[str, Any], more))
     return exported
 
 
