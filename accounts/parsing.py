@@ -3,16 +3,18 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from django.conf import settings
 from django.http import QueryDict
+from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from accounts.errors import ApiError
+from accounts.errors import ApiError, invalid_field
 
 
 class JSONBodyParser(BaseParser):
@@ -120,6 +122,24 @@ def body(request: Request) -> dict[str, Any]:
         return parse_object(_read(request._request))  # DRF takes no Content-Length for no body
     # DRF makes an empty body of a form content type a QueryDict, which serializers read as a form.
     return {} if isinstance(data, QueryDict) or not isinstance(data, dict) else data
+
+
+def time_in_query(text: str, name: str) -> datetime:
+    """Read ISO 8601 (without an offset: UTC; a date: its midnight) or epoch milliseconds from the
+    query parameter ``name``. ApiError ``invalid_request`` for anything else.
+    """
+    try:
+        if text.isascii() and text.isdigit():
+            return datetime.fromtimestamp(int(text) / 1000, UTC)
+        # In a query a raw plus is a space.
+        when = parse_datetime(text.replace(" ", "+") if "T" in text else text)
+        if when is None and (day := parse_date(text)):
+            when = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        when = None
+    if when is None:
+        raise invalid_field(name, "must be a time in ISO 8601, as 2026-07-25T03:45:12Z.")
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 class AlwaysJSON(BaseContentNegotiation):

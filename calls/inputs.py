@@ -1,15 +1,14 @@
 """What the API takes in for a call."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q
-from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 
 from accounts.errors import invalid_field, missing_field
 from accounts.fields import E164, Object, OneOf, Text
+from accounts.parsing import time_in_query
 from calls.models import Call, CallQuerySet
 
 # Every name the SDKs and pages use for the same thing; a later one wins over an earlier.
@@ -100,9 +99,9 @@ def filtered(calls: CallQuerySet, query: Mapping[str, str]) -> CallQuerySet:
             wanted = _one_of(value.lower(), flag, ["true", "false"]) == "true"
             calls = calls.filter(Q(**{flag: wanted}))
     if since := given("since"):
-        calls = calls.filter(created_at__gte=_time(since, "since"))
+        calls = calls.filter(created_at__gte=time_in_query(since, "since"))
     if until := given("until"):
-        calls = calls.filter(created_at__lt=_time(until, "until"))
+        calls = calls.filter(created_at__lt=time_in_query(until, "until"))
     return calls
 
 
@@ -110,19 +109,3 @@ def _one_of(value: str, name: str, known: list[str]) -> str:
     if value not in known:
         raise invalid_field(name, f"must be one of: {', '.join(known)}.")
     return value
-
-
-def _time(text: str, name: str) -> datetime:
-    """Read ISO 8601 (without an offset: UTC; a date: its midnight) or epoch milliseconds."""
-    try:
-        if text.isascii() and text.isdigit():
-            return datetime.fromtimestamp(int(text) / 1000, UTC)
-        # In a query a raw plus is a space.
-        when = parse_datetime(text.replace(" ", "+") if "T" in text else text)
-        if when is None and (day := parse_date(text)):
-            when = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        when = None
-    if when is None:
-        raise invalid_field(name, "must be a time in ISO 8601, as 2026-07-25T03:45:12Z.")
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

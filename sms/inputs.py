@@ -1,15 +1,14 @@
 """What the API takes in for texts."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 
 from accounts.errors import invalid_field, missing_field
 from accounts.fields import E164, Flag, Object, Text, Whole
+from accounts.parsing import time_in_query
 from sms.models import Message, MessageQuerySet, ThreadQuerySet
 
 # Every generation's names of the same thing; the first one given counts.
@@ -138,23 +137,7 @@ def _flag(name: str, value: str) -> bool:
 
 def _between[Rows: QuerySet[Any]](rows: Rows, field: str, query: Mapping[str, str]) -> Rows:
     if since := _given(query, "since"):
-        rows = rows.filter(**{f"{field}__gte": _time(since, "since")})
+        rows = rows.filter(**{f"{field}__gte": time_in_query(since, "since")})
     if until := _given(query, "until"):
-        rows = rows.filter(**{f"{field}__lt": _time(until, "until")})
+        rows = rows.filter(**{f"{field}__lt": time_in_query(until, "until")})
     return rows
-
-
-def _time(text: str, name: str) -> datetime:
-    """Read ISO 8601 (without an offset: UTC; a date: its midnight) or epoch milliseconds."""
-    try:
-        if text.isascii() and text.isdigit():
-            return datetime.fromtimestamp(int(text) / 1000, UTC)
-        # In a query a raw plus is a space.
-        when = parse_datetime(text.replace(" ", "+") if "T" in text else text)
-        if when is None and (day := parse_date(text)):
-            when = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    except (ValueError, OverflowError, OSError):
-        when = None
-    if when is None:
-        raise invalid_field(name, "must be a time in ISO 8601, as 2026-07-25T03:45:12Z.")
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
