@@ -185,7 +185,7 @@ class AgentAdmin(ModelAdmin):
     list_select_related = ("account",)
     autocomplete_fields = ("account",)
     readonly_fields = ("agent_id", "api_key", "created_at", "updated_at")
-    actions_detail = ("call_somebody",)
+    actions_detail = ("call_somebody", "talk")
     fieldsets = (
         (None, {"fields": ("name", "agent_id", "account", "is_active", "api_key")}),
         (
@@ -296,6 +296,10 @@ class AgentAdmin(ModelAdmin):
     @action(description="Call somebody", icon="call")  # type: ignore[untyped-decorator]
     def call_somebody(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
         return HttpResponseRedirect(f"{reverse('admin:calls_call_add')}?agent={object_id}")
+
+    @action(description="Talk to it", icon="mic")  # type: ignore[untyped-decorator]
+    def talk(self, request: HttpRequest, object_id: str) -> HttpResponseRedirect:
+        return HttpResponseRedirect(f"{reverse('admin:calls_call_talk')}?agent={object_id}")
 
 
 @admin.register(PhoneNumber)

@@ -9,13 +9,14 @@ from django.contrib import admin
 from django.core.cache import cache
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -25,7 +26,7 @@ from unfold.widgets import (
 from accounts.errors import ApiError
 from agents.admin import DoingForm
 from agents.models import Agent, PhoneNumber
-from calls import services
+from calls import services, talk_admin
 from calls.aftercare import analyse_again
 from calls.inputs import NewCall
 from calls.models import Aftercare, Call, CallEvent, DialAttempt, MediaTicket, Transfer, Turn
@@ -216,6 +217,25 @@ class CallAdmin(ReadOnlyAdmin):
         ),
     )
     readonly_fields = ("overview", "conversation", "timeline")
+    actions_list = ("talk",)
+
+    def get_urls(self) -> list[URLPattern]:
+        said = self.admin_site.admin_view(self.said)
+        return [
+            *talk_admin.urls(self.admin_site, self.opts),
+            path("<int:pk>/said/", said, name="calls_call_said"),
+            *super().get_urls(),
+        ]
+
+    @action(description="Talk to an agent", icon="mic")  # type: ignore[untyped-decorator]
+    def talk(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:calls_call_talk"))
+
+    def said(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Return what was said in a call so far."""
+        if not self.has_view_permission(request):
+            return HttpResponse(status=403)
+        return HttpResponse(self.conversation(get_object_or_404(Call, pk=pk)))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(ModelAdmin.has_add_permission(self, request))

@@ -16,10 +16,11 @@ from django.db import connection, transaction
 from django.db.models import Count, OuterRef, Subquery
 from django.utils import timezone
 
-from agents.models import PhoneNumber
+from accounts.models import Account
+from agents.models import Agent, PhoneNumber
 from calls import pace, presence
 from calls.lines import lines
-from calls.models import Call, CallEvent, DialAttempt
+from calls.models import BROWSER_CALLER, BROWSER_SID, Call, CallEvent, DialAttempt
 from calls.presence import Room
 from calls.services import record
 
@@ -134,19 +135,36 @@ def admit_inbound(number: PhoneNumber, *, carrier_sid: str, from_number: str) ->
     known = Call.objects.filter(carrier_sid=carrier_sid).first()
     if known is not None:
         return known
-    busy = Call.objects.occupying().of(number.account).count()
-    if _free_lines() <= 0 or busy >= number.account.max_concurrent_calls:
+    return _rings(number.account, number.agent, number, carrier_sid, from_number)
+
+
+@transaction.atomic
+def admit_browser(agent: Agent, number: PhoneNumber | None) -> Call | None:
+    """Return a new call from a web page to ``agent``, with the settings and tools of ``number``;
+    None if no line is free.
+    """
+    if presence.room() is not Room.YES:
         return None
-    agent = number.agent
+    _lock()
+    sid = f"{BROWSER_SID}{secrets.token_hex(16)}"
+    return _rings(agent.account, agent, number, sid, BROWSER_CALLER)
+
+
+def _rings(
+    account: Account, agent: Agent | None, number: PhoneNumber | None, sid: str, caller: str
+) -> Call | None:
+    busy = Call.objects.occupying().of(account).count()
+    if _free_lines() <= 0 or busy >= account.max_concurrent_calls:
+        return None
     call = Call.objects.create(
-        account=number.account,
-        carrier_sid=carrier_sid,
+        account=account,
+        carrier_sid=sid,
         agent=agent,
         agent_public_id=agent.agent_id if agent else "",
         number=number,
         direction=Call.Direction.INBOUND,
-        from_number=from_number[:64],
-        to_number=number.phone_number,
+        from_number=caller[:64],
+        to_number=number.phone_number if number else "",
         status=Call.Status.RINGING,
     )
     record(call, Call.Status.RINGING)

@@ -42,8 +42,10 @@ TIME_LIMIT_MARGIN_S = 60
 
 
 def carrier_account_of(call: Call) -> twilio.Account | None:
-    """Return the credentials of the call's number, or None if the number was removed."""
-    if call.number is None:
+    """Return the credentials of the call's number, or None if the number was removed, or the call
+    is one in a browser.
+    """
+    if call.number is None or call.is_browser:
         return None
     carrier = call.number.carrier_account
     return twilio.Account(sid=carrier.sid, token=carrier.auth_token)

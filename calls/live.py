@@ -405,6 +405,12 @@ def hang_up(call_pk: int, reason: str) -> bool:
 
 
 @_own_connection
+def end_browser_call(call_pk: int) -> bool:
+    """End a call from a web page: its line is down, and no carrier will say so."""
+    return services.end_call(call_pk, Call.Status.COMPLETED)
+
+
+@_own_connection
 def refuse_contact(
     call_pk: int, turn_sequence: int, phrase: str, *, words: str = "", scope: str = "all"
 ) -> bool:

@@ -13,6 +13,10 @@ from accounts.ids import new_call_id
 from accounts.models import Account, CarrierAccount
 from agents.models import Agent, PhoneNumber
 
+# A call from a web page has these instead of the carrier's id and the caller's number (spec 6.14).
+BROWSER_SID = "WEB"
+BROWSER_CALLER = "web"
+
 
 class CallQuerySet(models.QuerySet["Call"]):
     def of(self, account: Account) -> "CallQuerySet":
@@ -220,6 +224,11 @@ class Call(models.Model):
     @property
     def is_over(self) -> bool:
         return self.status in self.TERMINAL
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether somebody talks from a web page: there is no carrier to ask or to tell."""
+        return self.carrier_sid.startswith(BROWSER_SID)
 
     @property
     def our_number(self) -> str:

@@ -68,6 +68,9 @@ def check_stale_calls(now: datetime | None = None) -> int:
 
 
 def _check(call: Call, now: datetime) -> None:
+    if call.is_browser:  # its page never opened the line, or its media process died
+        end_call(call.pk, Call.Status.COMPLETED if call.answered_at else Call.Status.CANCELED)
+        return
     account = carrier_account_of(call)
     try:
         if account is None:
@@ -138,6 +141,8 @@ def rescue_silent_calls(now: datetime | None = None) -> int:
 def _ask_again(call: Call, now: datetime) -> bool:
     account = carrier_account_of(call)
     if account is None:
+        if call.is_browser:
+            _check(call, now)
         return False
     record(call, "audio lost", generation=call.media_generation)
     try:

@@ -11,11 +11,12 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from calls import live
 from calls.live import LiveCall, MediaRefused
 from media import openings
+from media.browser import BrowserStream
 from media.commands import listener
 from media.journal import in_thread
 from media.roster import roster
 from media.session import Session
-from media.transport import BadFrame, Started, TwilioStream
+from media.transport import BadFrame, Started, Transport, TwilioStream
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +46,8 @@ class _Disconnected(Exception):
     pass
 
 
-class TwilioStreamConsumer(AsyncWebsocketConsumer):
-    """One Twilio media stream: checks who knocks, then carries messages between the socket and
-    a session.
+class StreamConsumer(AsyncWebsocketConsumer):
+    """One live line: checks who knocks, then carries messages between the socket and a session.
 
     Its receive loop is its own: Channels' dispatch makes a task and a thread hop of every
     message, 50 a second, and the thread is one that any blocking query would hold up.
@@ -55,11 +55,22 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
 
     channel_layer_alias = "none"  # audio is point to point: hold no Redis connection
 
+    def new_transport(self) -> Transport:
+        raise NotImplementedError
+
+    def signature(self) -> str | None:
+        """Return what proves that the carrier knocks; None where there is no carrier."""
+        raise NotImplementedError
+
+    def after(self, call: LiveCall) -> None:
+        """Do what the end of the line means; runs in a thread."""
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = scope
         self._receive: Callable[[], Awaitable[dict[str, Any]]] = receive
         self._send_event: Callable[[dict[str, Any]], Awaitable[None]] = send
         self._open = False
+        self._line = self.new_transport()
         try:
             await self._serve()
         except _Disconnected:
@@ -83,7 +94,7 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
             raise _Refused(NORMAL, "this process takes no more calls")
         call = await self._admit(started)
         opening = await in_thread(openings.take, call)
-        session = Session(call, TwilioStream(started.stream_sid), self._send_text, opening=opening)
+        session = Session(call, self._line, self._send_message, opening=opening)
         listener().add(call.call_id, session)
         roster().enter(session)
         try:
@@ -93,6 +104,7 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
             await session.aclose()
             await roster().leave(session)
             await listener().remove(call.call_id, session)
+            await in_thread(self.after, call)
         await self._close(NORMAL)
 
     async def _started(self) -> Started:
@@ -100,7 +112,7 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 while True:
-                    message = TwilioStream.decode(await self._next_text())
+                    message = self._line.decode(await self._next_message())
                     if isinstance(message, Started):
                         return message
         except TimeoutError:
@@ -109,9 +121,9 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
             raise _Refused(BAD_MESSAGE, str(bad)) from bad
 
     async def _admit(self, started: Started) -> LiveCall:
-        """The call behind the socket's one-time pass; the handshake must be the carrier's."""
-        headers = dict(self.scope.get("headers") or [])
-        signature = headers.get(b"x-twilio-signature", b"").decode("latin-1")
+        """The call behind the socket's one-time pass; the handshake must be the carrier's, where
+        there is one.
+        """
         ticket = started.parameters.get(TICKET_PARAMETER, "")
         if not ticket:
             raise _Refused(NO_TICKET, "no one-time pass among the stream's parameters")
@@ -121,7 +133,7 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
                     live.open_media,
                     ticket,
                     started.carrier_sid,
-                    signature=signature,
+                    signature=self.signature(),
                     process=roster().name,
                 )
         except MediaRefused as refused:
@@ -144,9 +156,9 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
     async def _read(self, session: Session) -> None:
         bad = 0
         while True:
-            text = await self._next_text()
+            text = await self._next_message()
             try:
-                message = TwilioStream.decode(text)
+                message = self._line.decode(text)
             except BadFrame as frame:
                 bad += 1
                 if bad == 1:
@@ -157,20 +169,19 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
             if message is not None:
                 session.take(message)
 
-    async def _next_text(self) -> str:
+    async def _next_message(self) -> str | bytes:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._open = False
             raise _Disconnected
-        text = message.get("text")
-        if text is None:
-            raise _Refused(BAD_MESSAGE, "binary frames are not part of this protocol")
-        return str(text)
+        text: str | None = message.get("text")
+        return text if text is not None else bytes(message.get("bytes") or b"")
 
-    async def _send_text(self, text: str) -> None:
+    async def _send_message(self, message: str | bytes) -> None:
         if self._open:
+            kind = "text" if isinstance(message, str) else "bytes"
             try:
-                await self._send_event({"type": "websocket.send", "text": text})
+                await self._send_event({"type": "websocket.send", kind: message})
             except OSError:  # the carrier left while we spoke; the reader will hear of it
                 self._open = False
 
@@ -179,3 +190,28 @@ class TwilioStreamConsumer(AsyncWebsocketConsumer):
             self._open = False
             with contextlib.suppress(OSError):
                 await self._send_event({"type": "websocket.close", "code": code})
+
+
+class TwilioStreamConsumer(StreamConsumer):
+    """One Twilio media stream. What ends the call is the carrier's to say."""
+
+    def new_transport(self) -> Transport:
+        return TwilioStream()
+
+    def signature(self) -> str | None:
+        headers = dict(self.scope.get("headers") or [])
+        signature: str = headers.get(b"x-twilio-signature", b"").decode("latin-1")
+        return signature
+
+
+class BrowserStreamConsumer(StreamConsumer):
+    """One conversation in a browser. There is no carrier: the call is over with its line."""
+
+    def new_transport(self) -> Transport:
+        return BrowserStream()
+
+    def signature(self) -> str | None:
+        return None
+
+    def after(self, call: LiveCall) -> None:
+        live.end_browser_call(call.pk)

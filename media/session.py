@@ -94,7 +94,7 @@ class Session:
         self,
         call: LiveCall,
         transport: Transport,
-        send: Callable[[str], Awaitable[None]],
+        send: Callable[[str | bytes], Awaitable[None]],
         *,
         opening: Opening | None = None,
     ) -> None:

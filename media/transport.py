@@ -4,7 +4,7 @@ nothing.
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -50,23 +50,29 @@ Incoming = Started | Audio | Marked | Pressed | Stopped
 
 
 class Transport(Protocol):
-    """What a session needs of a line. Messages out are encoded text; sending is the socket's
-    business.
+    """What a session needs of a line. Messages out are encoded, text or bytes; sending is the
+    socket's business. ``decode`` reads a message: None for events that need no answer, known or
+    not; raises :class:`BadFrame`.
     """
 
-    def media(self, mulaw: bytes) -> str: ...
+    def media(self, mulaw: bytes) -> str | bytes: ...
 
-    def mark(self, name: str) -> str: ...
+    def mark(self, name: str) -> str | bytes: ...
 
-    def clear(self) -> str: ...
+    def clear(self) -> str | bytes: ...
+
+    def decode(self, message: str | bytes) -> Incoming | None: ...
 
 
 class TwilioStream:
     """Twilio Media Streams, both ways (spec/providers 1.9 is the source of every field)."""
 
-    def __init__(self, stream_sid: str) -> None:
-        self._head = f'{{"event":"media","streamSid":"{stream_sid}","media":{{"payload":"'
+    def __init__(self, stream_sid: str = "") -> None:
+        self._name(stream_sid)
+
+    def _name(self, stream_sid: str) -> None:
         self._stream_sid = stream_sid
+        self._head = f'{{"event":"media","streamSid":"{stream_sid}","media":{{"payload":"'
 
     def media(self, mulaw: bytes) -> str:
         return f'{self._head}{b64encode(mulaw).decode("ascii")}"}}}}'
@@ -77,34 +83,35 @@ class TwilioStream:
     def clear(self) -> str:
         return f'{{"event":"clear","streamSid":"{self._stream_sid}"}}'
 
-    @staticmethod
-    def decode(text: str) -> Incoming | None:
-        """Read one message; None for events that need no answer, known or not. Raises
-        :class:`BadFrame`.
-        """
+    def decode(self, message: str | bytes) -> Incoming | None:
+        """As of ``Transport``. What is sent names the stream of the ``start`` that was read."""
+        if isinstance(message, bytes):
+            raise BadFrame("binary messages are not part of this protocol")
         try:
-            message = orjson.loads(text)
-            match message["event"]:
-                case "media":
-                    media = message["media"]
-                    if media.get("track", "inbound") != "inbound":
-                        return None
-                    return Audio(
-                        b64decode(media["payload"], validate=True), int(media["timestamp"])
-                    )
-                case "mark":
-                    return Marked(str(message["mark"]["name"]))
-                case "dtmf":
-                    return Pressed(str(message["dtmf"]["digit"]))
-                case "stop":
-                    return Stopped()
-                case "start":
-                    return _started(message["start"])
-                case _:
-                    return None
+            return self._read(orjson.loads(message))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # JSON and base64 errors are ValueErrors.
             raise BadFrame(f"not a Media Streams message: {type(error).__name__}") from error
+
+    def _read(self, message: dict[str, Any]) -> Incoming | None:
+        match message["event"]:
+            case "media":
+                media = message["media"]
+                if media.get("track", "inbound") != "inbound":
+                    return None
+                return Audio(b64decode(media["payload"], validate=True), int(media["timestamp"]))
+            case "mark":
+                return Marked(str(message["mark"]["name"]))
+            case "dtmf":
+                return Pressed(str(message["dtmf"]["digit"]))
+            case "stop":
+                return Stopped()
+            case "start":
+                started = _started(message["start"])
+                self._name(started.stream_sid)
+                return started
+            case _:
+                return None
 
 
 def _started(start: dict[str, object]) -> Started:

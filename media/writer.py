@@ -47,7 +47,7 @@ class Writer:
     def __init__(
         self,
         transport: Transport,
-        send: Callable[[str], Awaitable[None]],
+        send: Callable[[str | bytes], Awaitable[None]],
         now: Callable[[], int],
         *,
         on_audio: Callable[[int, int], None],

@@ -30,10 +30,11 @@ async def no_socket(_scope: Any, receive: Any, send: Any) -> None:
 
 routes: list[Any] = []
 if os.environ.get("NIXFLEX_ROLE") != "web":
-    from media.consumers import TwilioStreamConsumer
+    from media.consumers import BrowserStreamConsumer, TwilioStreamConsumer
     from media.lifespan import lifespan
 
     routes.append(path("media/twilio/", TwilioStreamConsumer.as_asgi()))  # type: ignore[arg-type]
+    routes.append(path("media/browser/", BrowserStreamConsumer.as_asgi()))  # type: ignore[arg-type]
 
 routes.append(re_path("", no_socket))  # type: ignore[arg-type]
 

@@ -1,5 +1,7 @@
 """Where the site's strict Content-Security-Policy has to give way, and how far."""
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware import csp
@@ -11,6 +13,11 @@ DASHBOARD = {
     "script-src": [CSP.SELF, CSP.UNSAFE_INLINE, CSP.UNSAFE_EVAL],
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
     "img-src": [CSP.SELF, "data:"],
+    # The page on which an operator talks to an agent.
+    "connect-src": [
+        CSP.SELF,
+        "{0.scheme}://{0.netloc}".format(urlsplit(settings.BROWSER_STREAM_URL)),
+    ],
 }
 # Swagger UI brings a style element and pictures inside its style sheet.
 API_DOCS = {

@@ -42,6 +42,8 @@ MEDIA_STREAM_URL = env.str(
     if PUBLIC_IS_LOOPBACK
     else f"wss://{_public.netloc}/media/twilio/",
 )
+# Where a page's own conversation goes: the same processes, the same proxy.
+BROWSER_STREAM_URL = MEDIA_STREAM_URL.replace("/media/twilio/", "/media/browser/")
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=[_public.hostname or "", "127.0.0.1", "localhost", "[::1]"]
 )

@@ -220,7 +220,7 @@ class Line:
             recorder=None,
         )
 
-    async def _send(self, text: str) -> None:
+    async def _send(self, text: str | bytes) -> None:
         message = orjson.loads(text)
         kind = message["event"]
         content = {"media": "payload", "mark": "name"}.get(kind)

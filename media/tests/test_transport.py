@@ -41,7 +41,7 @@ def start(**audio: object) -> str:
     ],
 )
 def test_messages_become_values_and_unknown_events_nothing(text, value):
-    assert TwilioStream.decode(text) == value
+    assert TwilioStream().decode(text) == value
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_messages_become_values_and_unknown_events_nothing(text, value):
 )
 def test_what_is_no_message_is_refused_by_name(text):
     with pytest.raises(BadFrame):
-        TwilioStream.decode(text)
+        TwilioStream().decode(text)
 
 
 def test_messages_out_hold_the_documented_fields_and_no_more():
