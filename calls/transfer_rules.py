@@ -90,7 +90,12 @@ def speaks_of_transfers(agent: Agent, *instructions: str) -> bool:
 
 
 def rules_for(call: Call, agent: Agent, number: PhoneNumber | None) -> TransferRules:
-    """Return the rules of ``call``, made by ``agent`` with the profile of ``number``, if any."""
+    """Return the rules of ``call``, made by ``agent`` with the profile of ``number``, if any.
+
+    A call in a browser goes nowhere else: no carrier could put it through.
+    """
+    if call.is_browser:
+        return NO_TRANSFERS
     done = list(call.transfers.all())
     failed = tuple(
         FailedTransfer(one.after_turn, one.to_number, one.failure)

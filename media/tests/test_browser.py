@@ -233,3 +233,14 @@ def test_an_inactive_agent_talks_to_nobody():
 
     assert refused.value.code == "agent_inactive"
     assert Call.objects.count() == 0
+
+
+@pytest.mark.django_db
+def test_nobody_in_a_browser_is_put_through():
+    agent = AgentFactory.create(transfer_number="+442087601234", system_prompt="Transfer them.")
+    call = browser_calls.begin(agent).call
+
+    opened = live.open_media(tickets.issue(call), call.carrier_sid)
+
+    assert opened.transfers.numbers == ()
+    assert "transfer_call" not in [tool.name for tool in opened.tools]
