@@ -1,6 +1,6 @@
 # Nothing before these commands: each finds a Python, makes .venv and .env, and goes on.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types bench-voice soak shell migrate clean-data
+.PHONY: help demo run test lint types bench-voice soak record-corpus shell migrate clean-data
 PY := .venv/bin/python
 # No name of a setting: make would hand its own value of it to what it runs.
 SETUP := @deploy/bootstrap.sh sandbox
@@ -39,6 +39,10 @@ bench-voice: ## measure the live engine beside Pipecat (ARGS=--quick): docs/perf
 soak: ## 1,000 calls against one media process: does anything grow? (ARGS='--minutes 30 --at-once 40')
 	$(DEV_SETUP)
 	@$(PY) -m benchmarks.soak $(ARGS)
+
+record-corpus: ## call the sandbox's people again for media/tests/corpus (ARGS='plain-talk' or --decide-again)
+	$(DEV_SETUP)
+	@$(PY) -m nixflex.tests.record_corpus $(ARGS)
 
 shell: ## a Python shell with the models loaded
 	$(SETUP)

@@ -20,7 +20,7 @@ from calls.live import LiveCall
 from media import events
 from media.conversation import Conversation
 from media.events import Action, Event, Tick
-from media.flight import LEFT_OUT, encode
+from media.flight import LEFT_OUT, encode, encode_call, encode_steps
 
 LEAST_WAIT_MS = 5  # as the live session's: a rule that asks again and again must not spin
 SHOWN_LENGTH = 160
@@ -75,8 +75,27 @@ class Difference:
 
 def replay(flight: Flight) -> list[Difference]:
     """Feed a recording to a new machine; return where it decides otherwise, in order."""
-    machine = Conversation(flight.call)
     differences = []
+    for event, step, actions, _ in _play(flight):
+        now = _told(actions)
+        if step is None and now:
+            differences.append(Difference(event.t, "Tick() that only today's rules want", [], now))
+        elif step is not None and now != step.actions:
+            differences.append(Difference(event.t, _show(event), step.actions, now))
+    return differences
+
+
+def decided_again(flight: Flight) -> list[bytes]:
+    """The recording's lines with the same events, and what the machine of today decides."""
+    steps = [(event, actions, wake_at) for event, _, actions, wake_at in _play(flight)]
+    return [encode_call(flight.call), *encode_steps(flight.call, steps)]
+
+
+def _play(
+    flight: Flight,
+) -> Iterator[tuple[Event, Step | None, list[Action], int | None]]:
+    """Each event with its step, if it is of the recording, and what the machine makes of it now."""
+    machine = Conversation(flight.call)
     woken_then: int | None = None
     t = flight.steps[0].event.t if flight.steps else 0
     for step in flight.steps:
@@ -85,13 +104,10 @@ def replay(flight: Flight) -> list[Difference]:
             t = max(wake, t + LEAST_WAIT_MS)
             if t >= step.event.t:
                 break
-            if now := _told(machine.handle(Tick(t))):
-                differences.append(Difference(t, "Tick() that only today's rules want", [], now))
-        now = _told(machine.handle(step.event))
-        if now != step.actions:
-            differences.append(Difference(step.event.t, _show(step.event), step.actions, now))
+            tick = Tick(t)
+            yield tick, None, machine.handle(tick), machine.wake_at
+        yield step.event, step, machine.handle(step.event), machine.wake_at
         t, woken_then = step.event.t, step.wake_at
-    return differences
 
 
 def _told(actions: Iterable[Action]) -> list[Told]:

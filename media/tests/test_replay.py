@@ -23,7 +23,7 @@ from media.events import (
 )
 from media.factories import LiveCallFactory
 from media.flight import FlightRecorder, Step, encode_call, encode_steps
-from media.replay import Flight, Unreadable, read, replay, unpacked
+from media.replay import Flight, Unreadable, decided_again, read, replay, unpacked
 from media.tests.driving import Play
 from media.tests.test_conversation_properties import calls, steps
 
@@ -130,6 +130,18 @@ def test_a_longer_wait_than_then_shows_as_a_decision_that_was_not_made(monkeypat
 
     assert (first.t, [one["action"] for one in first.then], first.now) == (800, ["Speak"], [])
     assert (second.t, second.then, [one["action"] for one in second.now]) == (850, [], ["Speak"])
+
+
+def test_a_recording_decided_again_holds_what_is_decided_today(monkeypatch):
+    recording = the_only(a_short_call().recording)
+    monkeypatch.setattr(conversation, "BEAT_MS", 500)
+
+    again = the_only(decided_again(recording))
+
+    assert replay(again) == []
+    assert [step.event for step in again.steps if step.event != Tick(500)] == [
+        step.event for step in recording.steps
+    ]
 
 
 def test_other_messages_to_the_model_are_a_difference_and_shown_whole():

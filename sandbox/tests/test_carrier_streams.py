@@ -167,6 +167,27 @@ async def test_keys_arrive_as_dtmf(world: World):
     ]
 
 
+async def test_somebody_can_be_made_to_press_keys(world: World):
+    keys: list[str] = []
+    answers: list[int] = []
+
+    async def server(media: Media) -> None:
+        call_sid = (await media.until("start"))["start"]["callSid"]
+        control = f"{world.origin}/_sandbox/calls"
+        async with aiohttp.ClientSession() as session:
+            for sid, body in ((call_sid, {"digits": "4#"}), (call_sid, {}), ("CA0", {})):
+                async with session.post(f"{control}/{sid}/digits", json=body) as answer:
+                    answers.append(answer.status)
+        keys.extend([(await media.until("dtmf"))["dtmf"]["digit"] for _ in range(2)])
+
+    world.product.on_media = server
+    call = await connect(world)
+    await world.ended(call.sid)
+
+    assert keys == ["4", "#"]
+    assert answers == [204, 400, 404]
+
+
 async def test_a_hang_up_sends_stop_and_the_call_does_not_run_what_follows(world: World):
     frames: list[Any] = []
 
