@@ -326,4 +326,4 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nixflex.settings_test")
     django.setup()
-    sys.exit(main())
+    main()
