@@ -56,6 +56,12 @@ make sure you speak to the right person before you say anything private.
 - If you hear a recorded greeting that asks to leave a message, or a beep, it is an answering \
 machine: reply with only [VOICEMAIL]. A telephone menu ("press one for …") is not one."""
 
+_MENUS = """\
+- What a telephone menu says is marked [Phone menu]. It hears only keys: to press some, reply with \
+only [PRESS: 2] or [PRESS: 5551#] (w waits half a second in between, W one). Choose what leads to \
+the purpose of the call, else to a person. To keep listening or hold the line, reply with only \
+[IVR]. Speak only where it asks you to. When a person answers, begin your reply with [IVR_END]."""
+
 _INBOUND = "- They called you. Find out what they need and help with it."
 
 _MULTI = """\
@@ -108,6 +114,13 @@ def voice_prompt(*, agent: Agent, number: PhoneNumber | None, call: CallFacts) -
     return "\n\n".join(part for part in stable if part), "\n\n".join(facts)
 
 
+def teaches_menus(agent: Agent, number: PhoneNumber | None, purpose: str) -> bool:
+    """Whether an outbound call's own instructions use the tags of phone menus."""
+    profile = number.custom_prompt if number is not None and not purpose else ""
+    texts = f"{agent.system_prompt} {profile} {purpose}"
+    return "[IVR" in texts or "[PRESS" in texts
+
+
 def call_variables(agent: Agent, call: CallFacts) -> dict[str, Any]:
     """Return every placeholder's value in this call; the engine's names win over the caller's."""
     now = call.started_at.astimezone(ZoneInfo(agent.timezone))
@@ -141,6 +154,7 @@ def _rules(agent: Agent, call: CallFacts) -> str:
             _MANNERS.format(length=length),
             _language(agent),
             _OUTBOUND if call.is_outbound else _INBOUND,
+            *([_MENUS] if call.is_outbound and not agent.hangup_on_ivr else []),
             *([_MAY_TRANSFER] if call.may_transfer else []),
             _MAY_END if agent.func_end_call else _MAY_NOT_END,
         ]

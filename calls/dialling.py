@@ -13,6 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.suppression import is_suppressed
+from agents.models import Agent
+from agents.prompt import teaches_menus
 from calls import nudges, pace, refusals
 from calls.admission import Turn, admit
 from calls.models import Call, DialAttempt
@@ -118,7 +120,7 @@ def _send(attempt: DialAttempt) -> None:
             from_=call.from_number,
             voice_url=_callback("voice", attempt.token),
             status_url=_callback("status", attempt.token),
-            amd_url=_callback("amd", attempt.token) if call.agent.amd_enabled else None,
+            amd_url=_callback("amd", attempt.token) if _wants_amd(call, call.agent) else None,
             ring_timeout_s=settings.RING_TIMEOUT_SECONDS,
             time_limit_s=call.agent.max_call_duration_seconds + TIME_LIMIT_MARGIN_S,
         )
@@ -162,6 +164,11 @@ def _put_back(attempt: DialAttempt) -> None:
     if _settle(attempt, DialAttempt.Status.REFUSED, words="Not sent: its turn was missed."):
         record(call, "put back", attempt=attempt.number)
         transaction.on_commit(nudges.dial_next, robust=True)
+
+
+def _wants_amd(call: Call, agent: Agent) -> bool:
+    """Not where the instructions know of phone menus: the carrier takes a menu for a voicemail."""
+    return agent.amd_enabled and not teaches_menus(agent, call.number, call.prompt)
 
 
 def _hang_up_quietly(account: twilio.Account, sid: str) -> None:

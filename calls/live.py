@@ -385,6 +385,12 @@ def intend_end(call_pk: int, reason: str) -> bool:
 
 
 @_own_connection
+def note_voicemail(call_pk: int, method: str) -> None:
+    """Store that a voicemail answered (``services.note_voicemail``)."""
+    services.note_voicemail(call_pk, method)
+
+
+@_own_connection
 def hang_up(call_pk: int, reason: str) -> bool:
     """Commit the reason, then have the carrier end the call; a call that is over is fine.
 

@@ -18,6 +18,7 @@ from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
 from calls import news, nudges, openings, transfers, usage
+from calls.machines import BY_TRANSCRIPT
 from calls.models import Aftercare, Call, CallEvent, DialAttempt
 from calls.signals import call_ended
 
@@ -27,7 +28,6 @@ _MINUTE = Decimal(60_000)
 _CENT = Decimal("0.01")
 # Each dials until nothing waits, so a few are enough for any number of calls.
 WORKERS_WOKEN = 3
-_MACHINES = ("machine", "fax")
 
 
 def record(call: Call, kind: str, **data: Any) -> None:
@@ -265,7 +265,7 @@ def _end(
     call.duration_ms = max(0, round(connected / timedelta(milliseconds=1)))
     if call.ended_reason == Call.EndedReason.VOICEMAIL_DETECTED and not call.voicemail_detected:
         call.voicemail_detected = True
-        call.voicemail_detection_method = "llm_transcript"
+        call.voicemail_detection_method = call.voicemail_detection_method or BY_TRANSCRIPT
     call.charged_minutes = _charged_minutes(call, taken_at)
     if call.answered_at is not None or connected:
         call.avg_latency_ms = average_latency_ms(call)
@@ -385,23 +385,28 @@ def intend_end(call_pk: int, reason: str) -> bool:
 @transaction.atomic
 def note_answered_by(call_pk: int, answered_by: str) -> bool:
     """Store the carrier's answering-machine verdict; return whether it is news of a call that is
-    not over.
-
-    A verdict may come after the call: it is kept on record then, and changes nothing about the
-    ending.
+    not over. What comes of it is the live engine's to say (``note_voicemail``).
     """
     call = Call.objects.select_for_update().get(pk=call_pk)
     if call.amd_result:
         return False
     call.amd_result = answered_by[:24]
-    changed = ["amd_result"]
-    if answered_by.startswith(_MACHINES) and not call.is_over and not call.voicemail_detected:
-        call.voicemail_detected = True
-        call.voicemail_detection_method = "twilio_amd"
-        changed += ["voicemail_detected", "voicemail_detection_method"]
-    call.save(update_fields=changed)
+    call.save(update_fields=["amd_result"])
     record(call, "amd", answered_by=call.amd_result)
     return not call.is_over
+
+
+@transaction.atomic
+def note_voicemail(call_pk: int, method: str) -> None:
+    """Store that a voicemail answered, and by which of ``calls.machines``' methods it was known.
+
+    The live engine decides that, from the carrier's verdict and from what is said. A call it says
+    so of is not charged, also if the ending came first.
+    """
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    call.voicemail_detected, call.voicemail_detection_method = True, method
+    call.charged_minutes = Decimal(0)
+    call.save(update_fields=["voicemail_detected", "voicemail_detection_method", "charged_minutes"])
 
 
 def note_latency(call_pk: int) -> None:

@@ -2,7 +2,8 @@
 conversation machine that asks ``voicemail.AnswerClassifier``."""
 
 from calls.live import LiveCall
-from media.voicemail import TWILIO_AMD, Answer, AnswerClassifier, MessageMoment, Verdict
+from calls.machines import BY_CARRIER, BY_TRANSCRIPT, FAX
+from media.voicemail import Answer, AnswerClassifier, MessageMoment, Verdict
 
 GREETING_GOES_ON_MS = 700  # a voice this long into our message is the greeting, going on
 
@@ -11,7 +12,7 @@ class Answering:
     """Answers nothing on an inbound call, or where machines are to be ignored.
 
     ``hear``, ``amd`` and ``hear_beep`` lead to a method's name at the moment when voicemail is
-    recognised, once in a call.
+    recognised, once in a call; ``take_verdict`` tells of every other change of mind.
     """
 
     def __init__(self, call: LiveCall) -> None:
@@ -24,6 +25,7 @@ class Answering:
         self._begun = False
         self._recognised = False
         self._fresh: str | None = None
+        self._verdict: Verdict | None = None
         self._loud_since = 0
         self._looked_at = 0
 
@@ -57,9 +59,22 @@ class Answering:
         if self._classifier is None:
             return None
         self._judge(self._classifier.amd(verdict, t))
-        if self._fresh == TWILIO_AMD and verdict == "fax":
+        if self._fresh == BY_CARRIER and verdict == FAX:
             self._would_leave = False
         return self.take_method()
+
+    def told(self) -> str | None:
+        """The model says that it is voicemail. Not believed once a person has talked with us."""
+        person = self._classifier is not None and self._classifier.settled
+        if self._recognised or person:
+            return None
+        self._recognised = True
+        return BY_TRANSCRIPT
+
+    def take_verdict(self) -> Verdict | None:
+        """Return who answers by now, if that has changed and is no voicemail."""
+        verdict, self._verdict = self._verdict, None
+        return verdict
 
     def agent_began(self, t: int) -> None:
         if self._classifier is not None:
@@ -121,6 +136,10 @@ class Answering:
         return again
 
     def _judge(self, verdict: Verdict | None) -> None:
-        if verdict is not None and verdict.answer is Answer.VOICEMAIL and not self._recognised:
+        if verdict is None:
+            return
+        if verdict.answer is not Answer.VOICEMAIL:
+            self._verdict = verdict
+        elif not self._recognised:
             self._recognised = True
             self._fresh = verdict.method

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from calls.live import LiveCall
-from media.courtesies import Phrases, begins_with, made_of, words_of
+from media.courtesies import Phrases, begins_with, length_of, made_of, words_of
 from media.events import TurnEnded
 
 LOST_END_MS = 3_000  # words whose end the transcriber never announced
@@ -129,7 +129,7 @@ class Caller:
         if begins_with(text, self._phrases.interruptions):
             return True
         least = 3 if sensitivity < 25 else 2 if sensitivity < 75 else 1
-        return len(words_of(text)) >= least
+        return length_of(text) >= least
 
     def objects(self, text: str) -> bool:
         """Whether the words begin as those of somebody who wants this to stop: "no", "wait" …"""

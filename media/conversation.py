@@ -2,15 +2,14 @@
 
 ``handle`` takes an event and returns what is to be done; ``wake_at`` says when it wants a ``Tick``
 at the latest. It holds no socket, clock, task or database, so a call can be replayed and a rule
-tested in ten lines. The agent's own speech is ``speaking.Speaking``; who answered an outbound call
-is judged by ``answering.Answering``.
+tested in ten lines. The agent's own speech is ``speaking.Speaking``; machines at the other end are
+met by ``meeting.Meeting``.
 """
 
 from calls.live import LiveCall, SpokenTurn
 from calls.transfer_rules import Destination
-from media.answering import Answering
 from media.caller import KEYS, Caller
-from media.courtesies import phrases_for, words_of
+from media.courtesies import length_of, phrases_for
 from media.events import (
     Action,
     Beep,
@@ -43,6 +42,7 @@ from media.events import (
     Words,
 )
 from media.history import History
+from media.meeting import Meeting
 from media.putting_through import MOST_REFUSALS, refused
 from media.refusing import Refusing
 from media.reply import Reply
@@ -66,7 +66,15 @@ class Conversation:
         self._phrases = phrases_for(str(call.extras.get("start_language") or call.language))
         self._actions: list[Action] = []
         self._agent = Speaking(call, self._phrases, self.history, self._do)
-        self._answering = Answering(call)
+        self._meeting = Meeting(
+            call,
+            self._phrases,
+            self.history,
+            self._agent,
+            do=self._do,
+            store=self._store_caller,
+            hang_up=self._hang_up,
+        )
         self._caller = Caller(call, self._phrases)
         self._yielding = Yielding(call)
         self._refusing = Refusing()
@@ -88,10 +96,12 @@ class Conversation:
         if self.over:
             return []
         self._route(event)
+        self._meeting.obey(event.t)
         if not self.over:
             self._look_at_clock(event.t)
         if not self.over:
             self._settle(event.t)
+            self._meeting.obey(event.t)
         if self._agent.playout.paused_at is None:
             self._yielding.end(for_nothing=False)
         actions, self._actions = self._actions, []
@@ -124,7 +134,7 @@ class Conversation:
                 first = not agent.begun
                 agent.take_audio(event)
                 if first and agent.begun:
-                    self._answering.agent_began(t)
+                    self._meeting.agent_began(t)
             case ClauseSent():
                 agent.take_sent(event)
             case ClauseFailed():
@@ -134,10 +144,9 @@ class Conversation:
             case Digit():
                 self._press(t, event.digit)
             case MachineVerdict():
-                self._note("amd", verdict=event.verdict)
-                self._meet_machine(t, self._answering.amd(t, event.verdict))
+                self._meeting.hear_verdict(t, event.verdict)
             case Beep():
-                self._hear_beep(t)
+                self._meeting.hear_beep(t)
             case Opened():
                 self._open(t)
             case EndCommand():
@@ -159,7 +168,7 @@ class Conversation:
             self._caller.lost_end_at(),
             self._silence_at(),
             self._caller.digits_due(),
-            self._answering.wake_at(self._caller.loud),
+            *self._meeting.wake_at(),
             self._yielding.until(self._caller),
         )
         return min(deadline for deadline in deadlines if deadline is not None)
@@ -167,7 +176,7 @@ class Conversation:
     @property
     def listens_for_beep(self) -> bool:
         """Whether a tone on the line would mean anything now."""
-        return not self.over and self._answering.open
+        return not self.over and self._meeting.listens_for_beep
 
     def _do(self, action: Action) -> None:
         self._actions.append(action)
@@ -183,7 +192,8 @@ class Conversation:
             self._agent.ask(t, "answer")
             return
         if self.history.turns:  # another process lost this call; go on with it
-            self._agent.say(t, "fallback", self._phrases.lost_you)
+            if not self._meeting.goes_on(t):
+                self._agent.say(t, "fallback", self._phrases.lost_you)
             return
         if not self.call.speaks_first:
             return
@@ -208,8 +218,9 @@ class Conversation:
         if self._opening_due() is not None:
             # The person is saying hello: wait for its end, but not for ever.
             self._opening_at = self._opening_cap if loud else min(t + BEAT_MS, self._opening_cap)
-        if self._answering.hear_voice(t, loud):
-            self._agent.cut(t)
+        if loud and self._patience:  # any sound ends a [WAIT]
+            self._patience, self._quiet_since = 0, t
+        self._meeting.hear_voice(t, loud)
         if not loud and self._caller.speaks and self._is_backchannel(self._caller.words):
             self._go_on(t)
 
@@ -220,7 +231,8 @@ class Conversation:
         self._caller_is_there(t)
         self._agent.ahead.hear(text)
         since = self._caller.words_from
-        self._meet_machine(t, self._answering.hear(t, text, final=False, since=since))
+        if self._meeting.hear_words(t, text, since):
+            return
         reply = self._agent.reply
         if self.over or reply is None or reply.hold or not reply.may_be_cut:
             return
@@ -235,7 +247,7 @@ class Conversation:
 
     def _guess(self, t: int, text: str) -> None:
         """The caller may have finished: have their answer written while that is not yet certain."""
-        if text.strip() and not self.over and not self._answering.leaves_message:
+        if text.strip() and not self.over and not self._meeting.is_machine:
             self._agent.guess(t, text.strip())
 
     def _end_turn(self, event: TurnEnded) -> None:
@@ -244,11 +256,7 @@ class Conversation:
         if not text:
             return
         self._caller_is_there(t)
-        self._meet_machine(t, self._answering.hear(t, text, final=True, since=since))
-        if self.over:
-            return
-        if self._answering.leaves_message:
-            self._store_caller(text, since, event.speech_ended)
+        if self._meeting.hear_turn(event, since) or self.over:
             return
         if self._is_unclear(event):
             self._note("unintelligible", confidence=round(event.confidence, 2))
@@ -262,7 +270,7 @@ class Conversation:
     def _make_way(self, t: int) -> None:
         """Fall silent for a voice that may become an interruption."""
         agent, reply = self._agent, self._agent.reply
-        if reply is None or not (agent.begun and reply.may_be_cut):
+        if self._meeting.in_menu or reply is None or not (agent.begun and reply.may_be_cut):
             return
         if self._yielding.may_begin(agent.playout.play_end - t):
             self._yielding.begin(t)
@@ -279,7 +287,7 @@ class Conversation:
         """Whether words said into a reply, or before it, call for a new one; if so it is cut."""
         t, text, reply = event.t, event.text.strip(), self._agent.reply
         assert reply is not None  # noqa: S101 (the caller has looked)
-        if reply.hold and len(words_of(text)) <= HELLO_WORDS:
+        if reply.hold and length_of(text) <= HELLO_WORDS:
             self._store_caller(text, since, event.speech_ended)
             self._opening_at = min(max(t, event.speech_ended + BEAT_MS), self._opening_cap)
             return False
@@ -324,13 +332,14 @@ class Conversation:
         self._agent.confirmation.answered(event.text, since)
         self._agent.ask(event.t, "answer", speech_ended=event.speech_ended)
 
-    def _store_caller(self, text: str, started: int, ended: int) -> None:
-        ended = max(0, ended)
+    def _store_caller(self, text: str, started: int, ended: int, label: str = "") -> None:
+        """``label`` marks what a machine said: nobody has refused anything in it."""
+        text, ended = f"{label} {text}".strip(), max(0, ended)
         sequence = self.history.next_sequence()
         turn = SpokenTurn(sequence, "caller", text, max(0, min(started, ended)), ended)
         self.history.add(turn)
         self._do(StoreTurn(turn))
-        if (refusal := self._refusing.hear(text)) is not None:
+        if not label and (refusal := self._refusing.hear(text)) is not None:
             self._do(RefuseContact(sequence, refusal.phrase, refusal.words, refusal.scope))
 
     def _caller_is_there(self, t: int) -> None:
@@ -369,35 +378,10 @@ class Conversation:
         digits = self._caller.take_digits()
         reply = self._agent.reply
         blocked = reply is not None and not reply.may_be_cut
-        if not digits or blocked or self._answering.leaves_message:
+        if not digits or blocked or self._meeting.leaves_message:
             return
         self._interrupt(t)
         self._answer(TurnEnded(t, f"[Caller pressed on keypad: {digits}]", t), t)
-
-    # --- a machine answered -----------------------------------------------------------------------
-
-    def _meet_machine(self, t: int, method: str | None) -> None:
-        """``method`` says by what a voicemail was recognised just now: hang up, or leave word."""
-        if method is None:
-            return
-        self._note("voicemail_detected", method=method)
-        if not self._answering.leaves_message:
-            self._hang_up(t, "voicemail_detected")
-            return
-        self._agent.cut(t)
-        self._opening_at = None
-        self._answering.await_greeting(t, loud=self._caller.loud)
-
-    def _hear_beep(self, t: int) -> None:
-        begin_again = self._answering.hear_beep(t)
-        self._meet_machine(t, self._answering.take_method())
-        if begin_again:
-            self._agent.cut(t)
-
-    def _leave_message(self, t: int) -> None:
-        self._answering.message_begins(t)
-        text = self.call.voicemail_message
-        self._agent.say(t, "voicemail", text, ends="voicemail_detected", interruptible=False)
 
     # --- the clock and the endings ----------------------------------------------------------------
 
@@ -414,10 +398,7 @@ class Conversation:
             self._enter_digits(t)
         if (due := self._yielding.until(self._caller)) is not None and t >= due:
             self._go_on(t)
-        if self._answering.greeting_goes_on(t, self._caller.loud):
-            self._agent.cut(t)
-        if self._answering.message_due(t) and self._agent.reply is None:
-            self._leave_message(t)
+        self._meeting.look_at_clock(t)
         while (due := self._agent.deadline()) is not None and t >= due and not self._agent.mute:
             self._agent.give_up(t)
             self._agent.playout.take_overdue(t)
@@ -436,6 +417,8 @@ class Conversation:
             return
         self._quiet_since = t
         self._patience = reply.patience
+        if reply.presses:
+            self._meeting.pressed(reply.played_until)
         if reply.proposes:
             self._agent.confirmation.heard(t)
         later, self._answer_later = self._answer_later, None
@@ -466,10 +449,11 @@ class Conversation:
         """Half of the allowed silence before asking, half before leaving."""
         caller = self._caller
         busy = self._agent.reply is not None or caller.speaks or caller.enters_digits
-        if busy or self._answering.waits:
+        if busy or self._meeting.may_be_silent:
             return None
         half = max(self.call.silence_hangup_s * 500, 1_000)
-        return max(self._quiet_since + half + self._patience, caller.noise_until())
+        patience = max(self._patience, self._meeting.patience)
+        return max(self._quiet_since + half + patience, caller.noise_until())
 
     def _break_silence(self, t: int) -> None:
         if self._nudged:

@@ -216,6 +216,14 @@ class Speak:
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """Press keys, with pauses ``w`` and ``W``, after the clauses before; a clause like others."""
+
+    clause_id: int
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
 class Clear:
     """Be silent at once: drop what is queued here, in the voice and at the carrier."""
 
@@ -267,6 +275,13 @@ class RefuseContact:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundVoicemail:
+    """Store that a voicemail answered, and the ``calls.machines`` method that told."""
+
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """An event for the call's log; never words that were spoken."""
 
@@ -279,6 +294,7 @@ Action = (
     | UseTools
     | CancelModel
     | Speak
+    | Press
     | Clear
     | Pause
     | Resume
@@ -286,5 +302,6 @@ Action = (
     | HandOver
     | StoreTurn
     | RefuseContact
+    | FoundVoicemail
     | Note
 )

@@ -5,8 +5,10 @@ from typing import Any
 
 from agents.tools.base import ToolResult
 from calls.live import LiveCall, SpokenTurn
+from calls.machines import said_by_machine
 from media.putting_through import came_back
 
+SILENT = "[IVR]"  # a reply of no words, as the model itself writes it
 SPEAK_FIRST = {
     "outbound": "[The call has just been answered. Speak first.]",
     "inbound": "[A caller has just been connected. Speak first.]",
@@ -25,6 +27,7 @@ class History:
             (sum(turn.sequence <= failed.after_turn for turn in self.turns), note)
             for failed, note in came_back(call.transfers)
         ]
+        self._silences: set[int] = set()  # how many turns stood before a reply of no words
         self._opening_note = SPEAK_FIRST[call.direction]
 
     def next_sequence(self) -> int:
@@ -45,21 +48,39 @@ class History:
         """Whether nothing was said since the engine told something."""
         return any(place == len(self.turns) for place, _ in self._notes)
 
+    def add_silence(self, turns_before: int) -> None:
+        """Note that the model chose to say nothing to what was said until then."""
+        self._silences.add(turns_before)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the caller's side spoke last, and the model has not let it pass."""
+        last = self.turns[-1].role == "caller" if self.turns else False
+        return last and len(self.turns) not in self._silences
+
     def caller_words(self) -> str:
         """Everything the caller said, one turn a line."""
-        return "\n".join(turn.text for turn in self.turns if turn.role == "caller")
+        return "\n".join(
+            turn.text
+            for turn in self.turns
+            if turn.role == "caller" and not said_by_machine(turn.text)
+        )
 
-    def messages(self, saying: str = "", *, heard: str = "") -> tuple[dict[str, Any], ...]:
+    def messages(
+        self, saying: str = "", note: str = "", *, heard: str = ""
+    ) -> tuple[dict[str, Any], ...]:
         """The conversation for the model: begins and ends with the user, roles alternating.
 
         A leading note tells it that the agent spoke, or shall speak, first. ``saying`` is what the
-        running reply said before it used the tools that were answered last; ``heard`` is a turn of
-        the caller that has not ended yet.
+        running reply said before it used the tools that were answered last, ``note`` the engine's
+        own word to the model at the end; ``heard`` is a turn of the caller that has not ended yet.
         """
         script = _Script()
         running = [SpokenTurn(self.next_sequence(), "caller", heard, 0, 0)] if heard else []
         for place, turn in enumerate([*self.turns, *running, None]):
             answered = [results for before, results in self._tools if before == place]
+            if turn is not None and place in self._silences:
+                script.add("assistant", {"type": "text", "text": SILENT})
             if turn is None and answered and saying:
                 script.add("assistant", {"type": "text", "text": saying})
             for results in answered:
@@ -70,8 +91,10 @@ class History:
                 role = "assistant" if turn.role == "agent" else "user"
                 script.add(role, {"type": "text", "text": turn.text})
         if not script.messages or script.messages[0][0] == "assistant":
-            note = {"type": "text", "text": self._opening_note}
-            script.messages.insert(0, ("user", [note]))
+            first = {"type": "text", "text": self._opening_note}
+            script.messages.insert(0, ("user", [first]))
+        if note:
+            script.add("user", {"type": "text", "text": note})
         return tuple(
             {"role": role, "content": _content(blocks)} for role, blocks in script.messages
         )
@@ -99,7 +122,8 @@ class _Script:
 
 
 def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """Plain text where there is nothing else."""
+    """Plain text where there is nothing else; in lines, where a machine is among the speakers."""
     if all(block["type"] == "text" for block in blocks):
-        return " ".join(block["text"] for block in blocks)
+        lines = [block["text"] for block in blocks]
+        return ("\n" if any(map(said_by_machine, lines)) else " ").join(lines)
     return blocks

@@ -34,6 +34,11 @@ class Reply:
     not_put_through: str = ""  # why the caller stays with us though the model wanted otherwise
     patience: int = 0  # ms of further silence that are allowed after it
     interruptible: bool = True
+    may_be_silent: bool = False  # a reply of no words is one
+    presses: bool = False  # keys are pressed in it
+    played_until: int = 0  # when it had been heard
+    turns_before: int = 0  # that it answers
+    note: str = ""  # the engine's word to the model about it
     rounds: int = 0  # of tools
     proposes: bool = False  # it ends with the engine's own question before a write
     written_before: int = 0  # clauses written before the model was asked last
@@ -60,7 +65,7 @@ class Reply:
     @property
     def is_empty(self) -> bool:
         """Whether the model wrote nothing that can be said or done."""
-        acts = self.takes_leave or self.patience or self.not_put_through
+        acts = self.takes_leave or self.patience or self.not_put_through or self.may_be_silent
         return not self.written and not acts
 
     @property

@@ -39,6 +39,7 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    FoundVoicemail,
     HandOver,
     HangUp,
     Heard,
@@ -49,6 +50,7 @@ from media.events import (
     Note,
     Opened,
     Pause,
+    Press,
     RefuseContact,
     Resume,
     Speak,
@@ -337,7 +339,7 @@ class Session:
                 self._hold(self._use_tools(action), name="tools")
             case CancelModel():
                 self._cancel_reply()
-            case Speak():
+            case Speak() | Press():
                 self._speaker.say(action)
             case Clear():
                 self._speaker.silence()
@@ -354,6 +356,8 @@ class Session:
                     partial(live.refuse_contact, words=action.words, scope=action.scope),
                     *(self.call.pk, action.sequence, action.phrase),
                 )
+            case FoundVoicemail():
+                self._journal.put(live.note_voicemail, self.call.pk, action.method)
             case Note():
                 self._note(action)
             case HandOver():

@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from media.events import Speak
+from media.events import Press, Speak
+from media.tones import touch_tones
 from media.voice import Voice, VoiceFailed
 from media.writer import Writer
 
@@ -33,14 +34,14 @@ class Speaker:
         self._hold = hold
         self._on_ready = on_ready
         self._on_failed = on_failed
-        self._clauses: asyncio.Queue[Speak] = asyncio.Queue()
+        self._clauses: asyncio.Queue[Speak | Press] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._hold(self._voice.open())
         self._task = self._hold(self._run(None))
 
-    def say(self, clause: Speak) -> None:
+    def say(self, clause: Speak | Press) -> None:
         self._clauses.put_nowait(clause)
 
     def silence(self) -> None:
@@ -65,6 +66,10 @@ class Speaker:
             await asyncio.wait([before])
         while True:
             clause = await self._clauses.get()
+            if isinstance(clause, Press):
+                self._writer.audio(clause.clause_id, touch_tones(clause.keys))
+                self._writer.end(clause.clause_id)
+                continue
             try:
                 async with contextlib.aclosing(self._voice.speak(clause.text)) as chunks:
                     first = True

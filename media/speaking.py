@@ -25,6 +25,7 @@ from media.events import (
     ModelText,
     Note,
     Pause,
+    Press,
     Resume,
     Speak,
     StoreTurn,
@@ -35,6 +36,7 @@ from media.events import (
 from media.history import History
 from media.playout import Playout
 from media.reply import Kind, Reply
+from media.tags import keys_of, wait_ms
 
 MODEL_DEADLINE_MS = 12_000
 VOICE_DEADLINE_MS = 10_000
@@ -42,6 +44,7 @@ MOST_VOICE_FAILURES = 2
 MOST_TRIES = 2
 MOST_ROUNDS = 3  # of tools in one reply
 TOOLS_GRACE_MS = 2_000
+_FOR_MACHINES = frozenset({"IVR", "PRESS", "IVR_END", "VOICEMAIL"})
 TAG = -1  # the generation of what a tag asks for: no reply waits for it
 
 
@@ -60,10 +63,12 @@ class Speaking:
         self.confirmation = Confirmation(language)
         self.ahead = Ahead(do)
         self.voice_failures = 0  # clauses in a row that could not be said
+        self.orders: list[Tag] = []  # of the model, for the conversation to obey
         self._call = call
         self._phrases = phrases
         self._history = history
         self._do = do
+        self._may_wait = "[WAIT" in call.system_stable + call.system_call
         self._generation = 0
         self._tags = 0
         self._clause_id = 0
@@ -81,12 +86,23 @@ class Speaking:
     # --- beginning a reply ------------------------------------------------------------------------
 
     def ask(
-        self, t: int, kind: Kind, *, speech_ended: int | None = None, hold: bool = False
+        self,
+        t: int,
+        kind: Kind,
+        *,
+        speech_ended: int | None = None,
+        hold: bool = False,
+        may_be_silent: bool = False,
+        note: str = "",
     ) -> None:
-        """Have the model write a reply to the history; with ``hold``, wait for ``release``."""
-        messages = self._history.messages()
+        """Have the model write a reply to the history; with ``hold``, wait for ``release``.
+
+        ``note`` is the engine's own word to the model about this reply.
+        """
+        messages = self._history.messages(note=note)
         guess = self.ahead.adopt(t, messages)
         reply = self._start(t, kind, hold=hold)
+        reply.may_be_silent, reply.note = may_be_silent, note
         if speech_ended is not None:
             reply.speech_ended, reply.endpoint_at = speech_ended, t
         if guess is None:
@@ -133,6 +149,7 @@ class Speaking:
         self.ahead.drop("another reply")
         self._generation += 1
         self.reply = Reply(self._generation, kind, t, hold=hold)
+        self.reply.turns_before = len(self._history.turns)
         return self.reply
 
     # --- writing ----------------------------------------------------------------------------------
@@ -186,7 +203,7 @@ class Speaking:
             reply.tries += 1
             reply.splitter = ClauseSplitter()
             reply.goes_to, reply.not_put_through = None, ""
-            messages = self._history.messages(reply.full_text)
+            messages = self._history.messages(reply.full_text, reply.note)
             may_use_tools = reply.rounds < MOST_ROUNDS
             self._do(AskModel(reply.generation, messages, may_use_tools, second=True))
         else:
@@ -264,10 +281,13 @@ class Speaking:
         reply.written_before = len(reply.written)
         self._generation += 1
         reply.generation, reply.asked_at = self._generation, event.t
-        messages = self._history.messages(reply.full_text)
+        messages = self._history.messages(reply.full_text, reply.note)
         self._do(AskModel(reply.generation, messages, reply.rounds < MOST_ROUNDS))
 
     def _say_fallback(self, t: int, instead_of: Reply) -> None:
+        if instead_of.may_be_silent:  # a machine needs no excuse, and says its part again
+            instead_of.done, instead_of.tools_due = True, None
+            return
         text = self._call.fallback_message or self._phrases.trouble
         self.say(t, "fallback", text, hold=instead_of.hold)
 
@@ -277,13 +297,14 @@ class Speaking:
                 self._take_clause(t, reply, piece.text)
             elif piece.name == "END_CALL" and self._call.may_end_call:
                 reply.ends = reply.ends or "completed"
-            elif piece.name == "VOICEMAIL" and self._call.direction == "outbound":
-                reply.ends = "voicemail_detected"
-                self._do(Note("voicemail_detected", {"method": "llm_transcript"}))
+            elif self._is_order(piece, reply):
+                self._take_order(t, reply, piece)
+            elif piece.name == "WAIT" and self._may_wait:
+                reply.patience = wait_ms(
+                    piece.argument, int(self._call.extras.get("wait_tag_s", 30))
+                )
             elif piece.name == "TRANSFER":
                 self._put_through_by_tag(reply, piece.argument)
-            elif piece.name == "WAIT":
-                reply.patience = 1000 * int(self._call.extras.get("wait_tag_s", 30))
             elif piece.name == "SEND_SMS" and piece.argument:
                 # The tag of older prompts; what becomes of it the model learns as of any tool.
                 self._tags += 1
@@ -300,6 +321,28 @@ class Speaking:
         except NotAllowed as refusal:
             reply.not_put_through = str(refusal)
             self._do(Note("transfer_refused"))
+
+    def _is_order(self, tag: Tag, reply: Reply) -> bool:
+        """Tags of outbound calls only; nobody is there yet to press keys for an opening."""
+        early = reply.hold and tag.name == "PRESS"
+        return tag.name in _FOR_MACHINES and self._call.direction == "outbound" and not early
+
+    def _take_order(self, t: int, reply: Reply, tag: Tag) -> None:
+        """What the model does at a machine: keys are pressed in their place between the words."""
+        keys = keys_of(tag.argument) if tag.name == "PRESS" else ""
+        if tag.name == "PRESS" and not keys:
+            self._do(Note("tag_ignored", {"tag": tag.name}))
+            return
+        reply.may_be_silent = True
+        self.orders.append(tag)
+        if keys:
+            self._clause_id += 1
+            text = f"[PRESS:{keys}]"
+            reply.written.append(text)
+            reply.presses = True
+            self.playout.add(t, self._clause_id, text)
+            self._do(Press(self._clause_id, keys))
+            self._do(Note("keys_pressed", {"keys": len(keys)}))
 
     def _take_clause(self, t: int, reply: Reply, text: str) -> None:
         reply.written.append(text)
@@ -374,7 +417,10 @@ class Speaking:
         if reply is None or not reply.done or reply.hold or not self.playout.all_heard():
             return None
         self.resume(t)  # the last mark was on its way when the line was paused
+        reply.played_until = min(t, self.playout.play_end)
         self.reply = None
+        if not reply.written and reply.may_be_silent:
+            self._history.add_silence(reply.turns_before)
         self._commit(reply, t, cut=False)
         return reply
 

@@ -8,6 +8,8 @@ less in a question, beside words that show a person (``guard``), and in a reply 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from calls.machines import BY_CARRIER, BY_TRANSCRIPT, is_machine
+
 from .phrases import Phrase, Words, normalise, search
 
 
@@ -19,11 +21,6 @@ class Answer(StrEnum):
     VOICEMAIL = "voicemail"
     SCREENING = "screening"
     MENU = "menu"
-
-
-TWILIO_AMD = "twilio_amd"
-TRANSCRIPT = "llm_transcript"
-"""The public API's name for a verdict from the transcript (and from the beep after it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +173,7 @@ class AnswerClassifier:
             self._replies += 1
             if self._replies >= _REPLIES_OF_A_PERSON:
                 self.settled = True
-                return self._change(Answer.HUMAN, TRANSCRIPT, "", 0.95, at_ms)
+                return self._change(Answer.HUMAN, BY_TRANSCRIPT, "", 0.95, at_ms)
         person = said.asks or said.guards > 0
         echo = turn.words <= _ECHO
         enough = _ENOUGH if turn.reply or person or echo else _ENOUGH_AT_TURN_END
@@ -191,7 +188,7 @@ class AnswerClassifier:
             )
         if not is_person:
             return None
-        return self._change(Answer.HUMAN, TRANSCRIPT, "", 0.8 if person else 0.6, at_ms)
+        return self._change(Answer.HUMAN, BY_TRANSCRIPT, "", 0.8 if person else 0.6, at_ms)
 
     def agent_started(self, at_ms: int) -> None:
         """Our own voice began to play to the far end."""
@@ -206,13 +203,13 @@ class AnswerClassifier:
         """
         if self.settled or self.verdict.machine:
             return None
-        if answered_by.startswith("machine") or answered_by == "fax":
+        if is_machine(answered_by):
             guards = self._said.guards + self._interim.guards
             if self._replies or (guards and not self._said.evidence):
                 return None
-            return self._change(Answer.VOICEMAIL, TWILIO_AMD, "", 0.9, at_ms)
+            return self._change(Answer.VOICEMAIL, BY_CARRIER, "", 0.9, at_ms)
         if answered_by == "human" and self.verdict.answer is Answer.UNDECIDED:
-            return self._change(Answer.HUMAN, TWILIO_AMD, "", 0.6, at_ms)
+            return self._change(Answer.HUMAN, BY_CARRIER, "", 0.6, at_ms)
         return None
 
     def beep(self, at_ms: int) -> Verdict | None:
@@ -220,9 +217,11 @@ class AnswerClassifier:
         if self.settled or self._replies or self.verdict.answer is Answer.SCREENING:
             return None
         score, phrase, _ = self._said.score(Answer.VOICEMAIL, self._longest)
-        person = self._said.guards or self._said.asks
-        if score >= _ENOUGH_WITH_BEEP or (self._longest >= _MONOLOGUE and not person):
-            return self._change(Answer.VOICEMAIL, TRANSCRIPT, phrase, 0.8, at_ms)
+        person = bool(self._said.guards or self._said.asks)
+        menu = self.verdict.answer is Answer.MENU  # talks at length, and its queue may beep
+        monologue = self._longest >= _MONOLOGUE and not person and not menu
+        if score >= (_ENOUGH_AT_TURN_END if menu else _ENOUGH_WITH_BEEP) or monologue:
+            return self._change(Answer.VOICEMAIL, BY_TRANSCRIPT, phrase, 0.8, at_ms)
         return None
 
     def _new_turn(self, started_ms: int) -> _Turn:
@@ -268,7 +267,7 @@ class AnswerClassifier:
             return None
         answer, score, phrase, decisive = best
         confidence = 0.95 if decisive else min(0.9, 0.5 + 0.3 * score)
-        return self._change(answer, TRANSCRIPT, phrase, confidence, at_ms)
+        return self._change(answer, BY_TRANSCRIPT, phrase, confidence, at_ms)
 
     def _decide_interim(self, said: _Reading, words: int, at_ms: int) -> Verdict | None:
         """Decide before the final only on what two interims in a row say."""
@@ -296,9 +295,10 @@ class AnswerClassifier:
     ) -> Verdict | None:
         if answer not in _NEXT[self.verdict.answer]:
             return None
+        was_machine = self.verdict.machine
         self.verdict = Verdict(answer, method, phrase, round(confidence, 2), at_ms)
         self._nearly = None
-        if self.verdict.machine:
+        if was_machine or self.verdict.machine:
             self._said = _Reading()  # what comes next must speak for itself
         if answer is Answer.VOICEMAIL:
             self.settled = True

@@ -179,7 +179,7 @@ def test_without_an_intention_the_reason_is_who_hung_up_or_the_carriers_word(
 
 def test_voicemail_is_not_charged():
     call = CallFactory.create(live=True)
-    services.note_answered_by(call.pk, "machine_start")
+    services.note_voicemail(call.pk, "twilio_amd")
 
     services.end_call(call.pk, Call.Status.COMPLETED, duration_s=61)
 
@@ -197,6 +197,25 @@ def test_voicemail_that_the_engine_heard_says_so():
     call.refresh_from_db()
     assert (call.voicemail_detected, call.voicemail_detection_method) == (True, "llm_transcript")
     assert call.charged_minutes == 0
+
+
+def test_a_call_that_rang_off_before_the_engine_named_it_voicemail_is_not_charged_either():
+    call = CallFactory.create(live=True)
+    services.end_call(call.pk, Call.Status.COMPLETED, duration_s=61)
+
+    services.note_voicemail(call.pk, "twilio_amd")
+
+    call.refresh_from_db()
+    assert (call.voicemail_detected, call.charged_minutes) == (True, 0)
+
+
+def test_the_carriers_verdict_alone_makes_no_call_a_voicemail():
+    call = CallFactory.create(live=True)
+
+    assert services.note_answered_by(call.pk, "machine_start") is True
+
+    call.refresh_from_db()
+    assert (call.amd_result, call.voicemail_detected) == ("machine_start", False)
 
 
 def test_a_verdict_after_the_ending_is_kept_but_changes_nothing():

@@ -31,6 +31,7 @@ from media.events import (
     ModelText,
     Opened,
     Pause,
+    Press,
     Resume,
     Speak,
     StoreTurn,
@@ -54,7 +55,22 @@ WANTED = ToolCall("toolu_1", "transfer_call", {"number": "+442087601234"})
 
 ids = st.integers(1, 8)
 texts = st.sampled_from(
-    ["yeah", "stop", "when are you open", "mm hmm", "bye", "no wait a minute", "", "¿qué?", "[x"]
+    [
+        "yeah",
+        "stop",
+        "when are you open",
+        "mm hmm",
+        "bye",
+        "no wait a minute",
+        "",
+        "¿qué?",
+        "[x",
+        "For appointments, press 1. For opening hours, press 2.",
+        "I am screening this call. Please say your name and why you're calling.",
+        "Please stay on the line.",
+        "Please leave a message after the tone.",
+        "Hello?",
+    ]
 )
 written = st.sampled_from(
     [
@@ -69,6 +85,12 @@ written = st.sampled_from(
         " ",
         "[TRANSFER:+442087601234]",
         "[TRANSFER:+449098790000]",
+        "[IVR]",
+        "[IVR]",
+        "[IVR_END]",
+        "[PRESS: 1w2#]",
+        "[PRESS: 1]",
+        "[PRESS: x]",
     ]
 )
 verdicts = st.sampled_from(["human", "unknown", "machine_start", "machine_end_beep", "fax"])
@@ -112,6 +134,10 @@ calls = st.builds(
     voicemail_action=st.sampled_from(["hangup", "leave_message", "ignore"]),
     voicemail_message=st.sampled_from(["", "Call us back."]),
     transfers=st.sampled_from([NO_TRANSFERS, MAY_GO, CAME_BACK]),
+    system_stable=st.sampled_from(["You are Mia.", "Answer with [WAIT] when they look it up."]),
+    extras=st.fixed_dictionaries(
+        {"hangup_on_ivr": st.booleans(), "ivr_timeout_s": st.sampled_from([3, 240])}
+    ),
 )
 
 
@@ -152,6 +178,9 @@ class Watch:
                     self.writing = None
                 case Speak():
                     assert action.text.strip()
+                    self.alive.add(action.clause_id)
+                case Press():
+                    assert action.keys
                     self.alive.add(action.clause_id)
                 case Clear():
                     self.alive.clear()

@@ -1,9 +1,8 @@
 import pytest
 
+from calls.machines import BY_CARRIER, BY_TRANSCRIPT
 from media.phrases import LANGUAGES, PHRASES, normalise, search
 from media.voicemail import (
-    TRANSCRIPT,
-    TWILIO_AMD,
     Answer,
     AnswerClassifier,
     MessageMoment,
@@ -50,7 +49,7 @@ def heard(*sentences: str, after_agent: bool = False) -> AnswerClassifier:
 def test_a_recorded_greeting_is_voicemail(greeting: str):
     verdict = heard(greeting).verdict
 
-    assert (verdict.answer, verdict.method) == (Answer.VOICEMAIL, TRANSCRIPT)
+    assert (verdict.answer, verdict.method) == (Answer.VOICEMAIL, BY_TRANSCRIPT)
     assert ".voicemail." in verdict.phrase
 
 
@@ -145,7 +144,7 @@ def test_a_person_put_through_by_a_screener_is_a_person():
 
     classifier.heard("Hello?", 9_000, final=True, started_ms=8_500)
 
-    assert classifier.turn_ended(9_700) == Verdict(Answer.HUMAN, TRANSCRIPT, "", 0.8, 9_700)
+    assert classifier.turn_ended(9_700) == Verdict(Answer.HUMAN, BY_TRANSCRIPT, "", 0.8, 9_700)
 
 
 def test_an_interim_decides_only_when_the_next_one_agrees():
@@ -186,7 +185,7 @@ def test_amd_that_says_human_or_unknown_does_not_stop_the_matcher(answered_by: s
     verdict = classifier.heard("Leave a message after the tone.", 5_000, final=True)
 
     assert verdict is not None
-    assert (verdict.answer, verdict.method) == (Answer.VOICEMAIL, TRANSCRIPT)
+    assert (verdict.answer, verdict.method) == (Answer.VOICEMAIL, BY_TRANSCRIPT)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,7 @@ def test_amd_that_says_machine_first_wins(answered_by: str):
 
     verdict = classifier.amd(answered_by, 3_000)
 
-    assert verdict == Verdict(Answer.VOICEMAIL, TWILIO_AMD, "", 0.9, 3_000)
+    assert verdict == Verdict(Answer.VOICEMAIL, BY_CARRIER, "", 0.9, 3_000)
     assert classifier.heard("Leave a message after the tone.", 5_000, final=True) is None
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from sandbox.model import moves, values
 from sandbox.model.agenda import Agenda
@@ -14,6 +15,7 @@ from sandbox.model.prompt import E164, Prompt, Rule
 from sandbox.model.words import capitalised, content_stems, decapitalised, full_stop, sentences
 
 _NO_MOVE: list[str] = []
+_MENU = "[Phone menu]"
 
 
 class Dialogue:
@@ -22,7 +24,7 @@ class Dialogue:
     def __init__(self, prompt: Prompt, turns: list[Turn], language: str) -> None:
         self.prompt = prompt
         self.turns = turns
-        self.last = turns[-1]
+        self.last = _without_menu(turns[-1])
         self.agent_said = [turn.text for turn in turns if turn.speaker == "agent" and turn.text]
         self.caller_said = [turn.text for turn in turns if turn.speaker == "caller" and turn.text]
         self.say = Phrasing(language, self.agent_said)
@@ -95,8 +97,12 @@ class Dialogue:
     # Moves that stand above the agenda.
 
     def _machine(self, heard: str) -> list[str]:
+        if "asks who is calling" in self.last.note:
+            return [who_line(self.prompt, self.say), *self._why()]
         if moves.MENU.search(heard) and (self._teaches("PRESS") or self._teaches("IVR")):
             return [self._menu(heard)]
+        if self.last.text_lines[-1:] and self.last.text_lines[-1].startswith(_MENU):
+            return self._tag("IVR")
         early = len(self.caller_said) <= 2
         if not (early and moves.VOICEMAIL.search(heard)) or self.prompt.texting:
             return _NO_MOVE
@@ -376,3 +382,10 @@ class Dialogue:
 
     def _tag(self, tag: str) -> list[str]:
         return [f"[{tag}]"] if self._teaches(tag) else []
+
+
+def _without_menu(turn: Turn) -> Turn:
+    """What a person said who came to the phone after a menu, if one did."""
+    menu = [n for n, line in enumerate(turn.text_lines) if line.startswith(_MENU)]
+    rest = " ".join(turn.text_lines[menu[-1] + 1 :]) if menu else ""
+    return replace(turn, text=rest, raw=rest) if rest else turn
