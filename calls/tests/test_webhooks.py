@@ -323,7 +323,7 @@ def test_a_verdict_is_stored_and_told_to_the_media_processes():
         "answered_by": "machine_start",
     }
     call.refresh_from_db()
-    assert (call.amd_result, call.voicemail_detected) == ("machine_start", True)
+    assert (call.amd_result, call.voicemail_detected) == ("machine_start", False)
     assert call.events.filter(kind="amd").count() == 1
 
 
