@@ -129,28 +129,28 @@ def remember(
     at: datetime,
     text: str,
     is_outbound: bool,
+    is_new: bool = False,
 ) -> Note | None:
     """Keep what a call or text left, under its id; the same ``source`` again replaces the text.
 
     ``source`` is the public id (``call_…``, ``msg_…``), ``text`` says what was recorded, in the
     third person. None, and nothing kept, for a withheld number or an empty text. An operator's
-    private mark stays.
+    private mark stays. ``is_new``: nothing can have been kept under ``source``, which saves a look.
     """
     words = " ".join(text.split())
     if not words or not is_person(person):
         return None
-    note, _ = Note.objects.update_or_create(
-        account=account,
-        source=source,
-        defaults={
-            "person": person,
-            "our_number": our_number,
-            "kind": kind,
-            "is_outbound": is_outbound,
-            "at": at,
-            "text": words,
-        },
-    )
+    fields = {
+        "person": person,
+        "our_number": our_number,
+        "kind": kind,
+        "is_outbound": is_outbound,
+        "at": at,
+        "text": words,
+    }
+    if is_new:
+        return Note.objects.create(account=account, source=source, **fields)
+    note, _ = Note.objects.update_or_create(account=account, source=source, defaults=fields)
     return note
 
 

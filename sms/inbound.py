@@ -5,12 +5,12 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import Suppression
 from accounts.refusals import Refusal, find_refusal
-from accounts.suppression import BY_TEXT, TEXT, is_suppressed, lift, suppress
+from accounts.suppression import BY_TEXT, lift, suppress
 from agents.effective import effective
 from agents.models import Agent, PhoneNumber
 from sms import news, nudges, segments
@@ -18,19 +18,16 @@ from sms.confirmations import confirmation
 from sms.keywords import Keyword, is_from_machine, keyword_in
 from sms.models import Message, Thread
 from sms.remembering import remember_received
-from sms.services import find_thread, send_text
+from sms.services import send_text
+from sms.sight import Sight, look
 
 log = structlog.get_logger(__name__)
 
 Reply = Message.Reply
 
-# As many times the same words in a row: a machine is at the other end.
-_SAME_WORDS = 3
-_HOUR = timedelta(hours=1)
 MAY_REFUSE = "The person may not want to be contacted any more."
 
 
-@transaction.atomic
 def receive(
     number: PhoneNumber,
     *,
@@ -46,10 +43,29 @@ def receive(
     anything is answered. The carrier's own keywords it answers itself; to others one confirmation
     goes out, and then nothing.
     """
+    try:
+        with transaction.atomic():
+            return _receive(number, carrier_sid, from_number, body, media or [], opt_out_type)
+    except IntegrityError:
+        # Its copy came at the same time and was stored first; all that this one did is undone.
+        if Message.objects.filter(account=number.account, carrier_sid=carrier_sid).exists():
+            return None
+        raise
+
+
+def _receive(
+    number: PhoneNumber,
+    carrier_sid: str,
+    from_number: str,
+    body: str,
+    media: list[dict[str, str]],
+    opt_out_type: str,
+) -> Message | None:
     now = timezone.now()
-    thread = _locked_thread(number, from_number)
-    if thread.messages.filter(carrier_sid=carrier_sid).exists():
+    sight = look(number, from_number, carrier_sid, now)
+    if sight.seen:
         return None
+    thread = sight.thread
     size, agent = segments.size_of(body), thread.agent or number.agent
     message = Message(
         account=number.account,
@@ -64,7 +80,7 @@ def receive(
         body=body,
         encoding=size.encoding,
         segments=size.segments,
-        media=media or [],
+        media=media,
         status=Message.Status.RECEIVED,
         created_at=now,
     )
@@ -76,7 +92,7 @@ def receive(
     elif refusal is not None and _enter(refusal, message, number):
         message.reply = Reply.OPT_OUT
     else:
-        message.reply = _decide(message, thread, number, now)
+        message.reply = _decide(message, sight, number, now)
         if refusal is not None and refusal.needs_confirmation:
             # The model asks, or uses its tool; and a person looks.
             thread.needs_human = MAY_REFUSE
@@ -114,18 +130,6 @@ _FOR_HUMANS = {
     Reply.HUMAN: "The person answered.",
     Reply.OFF: "Automatic answers are switched off.",
 }
-
-
-def _locked_thread(number: PhoneNumber, their_number: str) -> Thread:
-    threads = Thread.objects.select_for_update(no_key=True, of=("self",)).select_related("agent")
-    found = threads.filter(
-        account=number.account, our_number=number.phone_number, their_number=their_number
-    )
-    thread = found.first()
-    if thread is None or thread.number_id != number.pk:
-        find_thread(number.account, number, their_number)
-        thread = found.get()
-    return thread
 
 
 def _act_on(keyword: Keyword, message: Message, number: PhoneNumber) -> str:
@@ -192,18 +196,19 @@ def _confirm(message: Message, number: PhoneNumber, words: str) -> None:
         )
 
 
-def _decide(message: Message, thread: Thread, number: PhoneNumber, now: datetime) -> str:
+def _decide(message: Message, sight: Sight, number: PhoneNumber, now: datetime) -> str:
     """Return whether an automatic answer is due, or why not."""
+    thread = sight.thread
     if is_from_machine(message.from_number, message.body):
         return Reply.AUTOMATIC
-    if is_suppressed(number.account, message.from_number, TEXT):
+    if sight.suppressed:
         return Reply.OPT_OUT
     if thread.taken_over_at is not None:
         return Reply.HUMAN
     agent = answering_agent(thread, number, now)
     if isinstance(agent, str):
         return agent
-    if is_loop(thread, message, now):
+    if sight.is_loop(message.body, settings.SMS_ANSWERS_PER_HOUR):
         return Reply.LIMIT
     return Reply.PENDING
 
@@ -226,16 +231,3 @@ def answering_agent(thread: Thread, number: PhoneNumber, now: datetime) -> Agent
         return Reply.WINDOW_CLOSED if started else Reply.UNSOLICITED
     agent = number.agent
     return agent if agent is not None and agent.is_active else Reply.NO_AGENT
-
-
-def is_loop(thread: Thread, message: Message, now: datetime) -> bool:
-    """Say whether the other side looks like a machine that answers our answers."""
-    answers = thread.messages.filter(
-        origin=Message.Origin.AUTO_REPLY, created_at__gt=now - _HOUR
-    ).count()
-    if answers >= settings.SMS_ANSWERS_PER_HOUR:
-        return True
-    newest = thread.messages.inbound().filter(created_at__gt=now - _HOUR).newest_first()
-    before = newest.values_list("body", flat=True)[: _SAME_WORDS - 1]
-    bodies = [one.strip().lower() for one in (message.body, *before)]
-    return len(bodies) == _SAME_WORDS and len(set(bodies)) == 1

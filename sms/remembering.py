@@ -46,4 +46,5 @@ def _remember(message: Message, *, person: str) -> None:
         at=message.sent_at or message.created_at,
         text=_quoted(words) if message.body.strip() else words,
         is_outbound=not inbound,
+        is_new=inbound,
     )

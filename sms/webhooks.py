@@ -53,7 +53,7 @@ def received(request: HttpRequest) -> HttpResponse:
     if form is None:
         return _forbidden()
     number = (
-        PhoneNumber.objects.select_related("account", "agent", "carrier_account")
+        PhoneNumber.objects.select_related("account", "agent__api_key", "carrier_account")
         .filter(phone_number=form.get("To", ""))
         .first()
     )

@@ -24,7 +24,6 @@ OVERLAP = timedelta(hours=24)
 _AT_ONCE = 500
 
 
-@transaction.atomic
 def emit(
     account: Account,
     event_type: str,
@@ -46,14 +45,15 @@ def emit(
     listeners = _listeners(account, event_type, phone_number, agent_id, agent_url)
     if not listeners:
         return None
-    event = Event.objects.create(
-        account=account,
-        type=event_type,
-        subject=subject,
-        body=json.dumps(body, ensure_ascii=False),
-        api_key=api_key,
-    )
-    _deliver_to(event, listeners)
+    with transaction.atomic():
+        event = Event.objects.create(
+            account=account,
+            type=event_type,
+            subject=subject,
+            body=json.dumps(body, ensure_ascii=False),
+            api_key=api_key,
+        )
+        _deliver_to(event, listeners)
     return event
 
 
