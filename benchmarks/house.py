@@ -93,6 +93,15 @@ class House:
         """Run Python with the installation's models; return the last line it prints."""
         return self.manage("shell", "-v", "0", "-c", source)
 
+    def cpu_seconds(self, name: str) -> float:
+        """How much processor time a process of ours (``web``, ``worker`` …) has used."""
+        used = 0.0
+        for pid in _children(self._process.pid):
+            if _role(pid, self.port) == name:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return used
+
     def kill(self, name: str) -> bool:
         """End one process of ours as a crash or an impatient kernel would."""
         for pid in _children(self._process.pid):

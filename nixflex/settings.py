@@ -125,6 +125,8 @@ DIAL_SETTLE_SECONDS = env.int("DIAL_SETTLE_SECONDS", default=600)
 # Texts: segments a second from one number (a long code's carrier takes one) and one account.
 SMS_PER_NUMBER_PER_SECOND = env.int("SMS_PER_NUMBER_PER_SECOND", default=1)
 SMS_PER_ACCOUNT_PER_SECOND = env.int("SMS_PER_ACCOUNT_PER_SECOND", default=20)
+# A text whose outcome the carrier does not show by then has failed; it is never sent again.
+SMS_SETTLE_SECONDS = env.int("SMS_SETTLE_SECONDS", default=300)
 # Several texts within so many seconds get one answer.
 SMS_ANSWER_AFTER_SECONDS = env.int("SMS_ANSWER_AFTER_SECONDS", default=4)
 # A text that comes after the reply window is a conversation the person begins.

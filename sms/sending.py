@@ -35,8 +35,6 @@ RUN_AT_MOST_S = 30.0
 PAUSES_S = (5, 10, 20, 40, 80, 160)
 # A sending process that has not written the outcome after this long has died on the way.
 SENDING_AT_MOST = timedelta(seconds=60)
-# By then the carrier's list shows a text that it took.
-SETTLE_AFTER = timedelta(minutes=5)
 # The carrier's clock and ours differ a little, and its times have whole seconds.
 CLOCK_SKEW = timedelta(seconds=5)
 _RECONCILE_AT_MOST = 20
@@ -268,7 +266,7 @@ def _look_for(part: MessagePart, now: datetime) -> None:
         if sid not in taken:
             bind(part.pk, sid)
             return
-    if sending_at < now - SETTLE_AFTER:
+    if sending_at < now - timedelta(seconds=settings.SMS_SETTLE_SECONDS):
         _refuse(part.pk, None, failures.LOST)
 
 

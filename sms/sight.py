@@ -69,6 +69,19 @@ class Sight:
 def look(number: PhoneNumber, their_number: str, carrier_sid: str, now: datetime) -> Sight:
     """Lock the thread of a number and a person, made if there is none, and look around."""
     found = _look(number, their_number, carrier_sid, now)
+    if found is None:
+        Thread.objects.bulk_create(
+            [
+                Thread(
+                    account=number.account,
+                    number=number,
+                    our_number=number.phone_number,
+                    their_number=their_number,
+                )
+            ],
+            ignore_conflicts=True,  # another text of theirs came at the same time
+        )
+        found = _look(number, their_number, carrier_sid, now)
     if found is None or found.thread.number_id != number.pk:
         find_thread(number.account, number, their_number)
         found = _look(number, their_number, carrier_sid, now)

@@ -14,7 +14,10 @@ from .signing import new_sid
 
 ACCOUNT_SID = os.environ.get("SANDBOX_ACCOUNT_SID", "AC5a2d0b0c5a2d0b0c5a2d0b0c5a2d0b0c")
 AUTH_TOKEN = os.environ.get("SANDBOX_AUTH_TOKEN", "5a2db0c05a2db0c05a2db0c05a2db0c0")
-OWNED_NUMBERS = ("+447446466847", *(f"+120255501{n:02}" for n in range(10)))
+OWNED_NUMBERS = (
+    "+447446466847",
+    *(f"+1202555{100 + n:04}" for n in range(int(os.environ.get("SANDBOX_NUMBERS", "11")) - 1)),
+)
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")
 API = "/2010-04-01"

@@ -1,9 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.db import connection
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -52,6 +54,58 @@ def test_a_text_is_stored_once_and_answered_with_nothing():
     )
     thread.refresh_from_db()
     assert thread.unread == 1
+
+
+def test_a_text_is_taken_in_with_few_questions_to_the_database(
+    django_assert_max_num_queries: Any,
+):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+
+    with django_assert_max_num_queries(8):  # a savepoint and its release included
+        texts_us(thread.number, "At 3?")
+
+
+def test_a_change_to_a_number_its_agent_or_its_carrier_holds_for_the_next_text():
+    thread = ThreadFactory.create(open=True)
+    number: Any = thread.number
+    texts_us(number, "One")
+
+    PhoneNumber.objects.update(sms_reply_enabled=False)
+    texts_us(number, "Two")
+    PhoneNumber.objects.update(sms_reply_enabled=None)
+    Agent.objects.update(is_active=False)
+    texts_us(number, "Three")
+    number.carrier_account.auth_token = "another"
+    number.carrier_account.save(update_fields=["auth_token"])
+    assert texts_us(number, "Four", token="the old one").status_code == 403
+    texts_us(number, "Five")
+
+    assert [(one.body, one.reply) for one in thread.messages.order_by("pk")] == [
+        ("One", "pending"),
+        ("Two", "off"),
+        ("Three", "no_agent"),
+        ("Five", "no_agent"),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_copies_of_a_text_that_come_at_the_same_time_are_stored_once_and_stop_once():
+    number = PhoneNumberFactory.create(sms_reply_enabled=True)
+    sid = new_sid()
+
+    def bring(_: int) -> int:
+        try:
+            return texts_us(number, "stop!", sid).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(bring, range(8))) == [200] * 8
+
+    assert Message.objects.inbound().count() == 1
+    assert Message.objects.filter(origin="opt_out").count() == 1
+    assert Suppression.objects.count() == Thread.objects.get().unread == 1
 
 
 def test_a_text_with_a_wrong_signature_leaves_nothing():
