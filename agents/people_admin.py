@@ -23,7 +23,7 @@ from accounts.phone_numbers import parse_e164
 from agents.callers import checked_fields
 from agents.history import LABELS, memory_of, tokens
 from agents.models import Caller, CustomFunction, Note, PhoneNumber
-from agents.prompt import CallFacts, voice_prompt
+from agents.prompt import CallFacts, speaks_of_transfers, voice_prompt
 
 
 class CallerForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -149,6 +149,9 @@ def _prompt_for(
     assert agent is not None  # noqa: S101 (the form offers no others)
     now = timezone.now()
     memory = memory_of(agent, number, person, before=now)
+    # As in a call: its own purpose takes the place of the number's profile.
+    profile = None if direction == "outbound" and purpose else number
+    business = (profile.custom_prompt if profile else None) or ""
     facts = CallFacts(
         call_id="(given when the call is placed)",
         direction=direction,
@@ -157,9 +160,8 @@ def _prompt_for(
         started_at=now,
         purpose=purpose if direction == "outbound" else "",
         memory=memory,
+        may_transfer=speaks_of_transfers(agent, agent.system_prompt, business, purpose),
     )
-    # As in a call: its own purpose takes the place of the number's profile.
-    profile = None if direction == "outbound" and purpose else number
     stable, of_call = voice_prompt(agent=agent, number=profile, call=facts)
     return {
         "agent": agent,

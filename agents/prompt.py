@@ -4,6 +4,7 @@ Two texts: a stable one that is the same for every call of an agent through a nu
 direction, so the model's provider can cache it, and after it the facts of this call.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -49,6 +50,9 @@ _MAY_TRANSFER = """\
 - When they should speak to a person, say in one short sentence that you put them through, and use \
 transfer_call, or the tag for it where your instructions give one, in the same answer. Only the \
 numbers in your instructions can be reached."""
+
+# "transfer", "transférer", "transferir", "trasferire"; how it is said in English and German.
+_TRANSFERS = re.compile(r"tran?sf[eéè]r|\bput\b.{1,30}\bthrough\b|durchstell|weiterleit", re.I)
 
 _OUTBOUND = """\
 - You placed this call. When somebody answers, say who you are and for whom you call, then why; \
@@ -119,6 +123,13 @@ def teaches_menus(agent: Agent, number: PhoneNumber | None, purpose: str) -> boo
     profile = number.custom_prompt if number is not None and not purpose else ""
     texts = f"{agent.system_prompt} {profile} {purpose}"
     return "[IVR" in texts or "[PRESS" in texts
+
+
+def speaks_of_transfers(agent: Agent, *instructions: str) -> bool:
+    """Whether the agent may put callers through to people at all: it has a ``transfer_number``, or
+    its ``instructions`` say something of it.
+    """
+    return bool(agent.transfer_number) or any(map(_TRANSFERS.search, instructions))
 
 
 def call_variables(agent: Agent, call: CallFacts) -> dict[str, Any]:

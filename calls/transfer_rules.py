@@ -14,14 +14,13 @@ from accounts.errors import ApiError
 from accounts.phone_numbers import parse_e164
 from agents import variables
 from agents.models import Agent, PhoneNumber
+from agents.prompt import speaks_of_transfers
 from calls.models import Call, Transfer
 
 TRANSFER_CALL = "transfer_call"
 MOST_TRANSFERS = 3  # in a call, whatever becomes of them
 DEFAULT = "default"
 
-# "transfer", "transférer", "transferir", "trasferire"; how it is said in English and German.
-_SPEAKS_OF_IT = re.compile(r"trans?f[eéè]r|\bput\b.{1,30}\bthrough\b|durchstell|weiterleit", re.I)
 _WRITTEN = re.compile(r"\+[1-9][0-9 ().\-/\u00a0]{5,24}")
 _NATIONAL_PREFIX = re.compile(r"\(0\)")
 _ARGUMENT = re.compile(r"(?P<where>.*?)(?:[:,]\s*(?P<kind>cold|warm))?", re.I | re.S)
@@ -82,11 +81,6 @@ class TransferRules:
 
 
 NO_TRANSFERS = TransferRules()
-
-
-def speaks_of_transfers(agent: Agent, *instructions: str) -> bool:
-    """Whether callers may be put through at all."""
-    return bool(agent.transfer_number) or any(map(_SPEAKS_OF_IT.search, instructions))
 
 
 def rules_for(call: Call, agent: Agent, number: PhoneNumber | None) -> TransferRules:

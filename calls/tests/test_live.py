@@ -3,11 +3,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from asgiref.sync import async_to_sync
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from accounts.models import Suppression
 from agents.models import Agent
+from agents.tools.base import ToolCall
+from agents.tools.using import use
 from calls import live, services, tickets
 from calls.factories import CallFactory, TurnFactory
 from calls.live import LiveEvent, MediaRefused, SpokenTurn
@@ -300,3 +303,26 @@ def test_the_recording_of_the_newest_socket_is_kept():
     assert (call.recording_file, call.recording_duration_s) == ("new.wav", 9)
     assert call.avg_latency_ms == 300
     assert call.events.filter(kind="media closed").count() == 1
+
+
+def test_an_agent_that_may_put_callers_through_is_taught_how_and_has_the_tool():
+    desk = "+442087601234"
+    may = opened(CallFactory.create(live=True, agent__transfer_number=desk))
+    may_not = opened(CallFactory.create(live=True, agent__system_prompt=f"We are at {desk}."))
+
+    assert may.transfers.destination("default").number == desk
+    assert "use transfer_call" in may.system_stable
+    assert [tool.name for tool in may.tools] == ["transfer_call", "opt_out"]
+    assert may_not.transfers.numbers == ()
+    assert "transfer_call" not in may_not.system_stable
+    assert [tool.name for tool in may_not.tools] == ["opt_out"]
+
+
+def test_a_tool_that_may_not_dial_a_number_says_so_to_the_model():
+    call = opened(CallFactory.create(live=True, agent__transfer_number="+442087601234"))
+    asked = ToolCall("toolu_1", "transfer_call", {"number": "+449098790000"})
+
+    outcome = async_to_sync(use)(call.tools, asked, "")
+
+    assert outcome.failed
+    assert outcome.content.startswith("The call was not put through: your instructions name no")

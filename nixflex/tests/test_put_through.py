@@ -10,7 +10,7 @@ import pytest
 from nixflex.tests.test_lost_process import Journal, Records
 from nixflex.tests.test_whole_house import House, running_house
 
-TOM, NOBODY = "+12025550129", "+12025550113"
+TOM, BUSY, NOBODY = "+12025550129", "+12025550114", "+12025550113"
 CALLER = "+12025550142"
 WITHIN_S = 60.0
 
@@ -125,21 +125,31 @@ def test_a_colleague_hears_what_it_is_about_before_the_caller(house: House, clie
     assert said_by_carrier == []
 
 
-def test_a_caller_whom_nobody_takes_comes_back_to_the_agent_who_says_so(house: House, client: Any):
+def test_a_caller_whom_nobody_takes_comes_back_to_the_agent_who_tries_the_next_and_says_so(
+    house: House, client: Any
+):
     agent_id = agent_for(
-        house, client, "+12025550102", f"If the caller wants a person, write [TRANSFER:{NOBODY}]."
+        house,
+        client,
+        "+12025550102",
+        f"If the caller wants a person, write [TRANSFER:{BUSY}]. "
+        f"If that line is busy, transfer them to {NOBODY}.",
     )
     journal = Journal(house)
 
     call_id = call(client, agent_id)
-    ended = journal.wait_for("dial_ended")
-    heard_by(Journal.of(house, ended["call_sid"]), CALLER, "nobody could take the call")
-    httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{ended['call_sid']}").raise_for_status()
+    first = journal.wait_for("dial_ended")
+    journal.call_sid = first["call_sid"]
+    second = journal.wait_for("dial_ended")
+    heard_by(journal, CALLER, "nobody could take the call")
+    httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{journal.call_sid}").raise_for_status()
     record = over(client, call_id)
 
-    assert ended["DialCallStatus"] == "no-answer"
+    assert (first["DialCallStatus"], second["DialCallStatus"]) == ("busy", "no-answer")
     assert record["ended_reason"] == "callee_hangup"
-    [transfer] = record["transfers"]
-    assert (transfer["to_number"], transfer["status"]) == (NOBODY, "failed")
-    assert transfer["failure"] == "no-answer"
+    assert [(one["to_number"], one["status"], one["failure"]) for one in record["transfers"]] == [
+        (BUSY, "failed", "busy"),
+        (NOBODY, "failed", "no-answer"),
+    ]
     assert "lost you" not in record["transcript"]
+    assert record["charged_minutes"] * 60_000 == pytest.approx(record["duration_ms"], abs=600)

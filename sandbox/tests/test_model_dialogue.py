@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.model import phrases
 from sandbox.model.engine import reply_to
+from sandbox.model.reply import ToolUse
 from sandbox.model.values import spoken_date
 from sandbox.model.words import STOPWORDS, stem, tokens
 
@@ -355,3 +356,37 @@ def test_odd_utterances_get_some_reply(heard):
     body = {"max_tokens": 99, "messages": [{"role": "user", "content": heard or "[noise]"}]}
 
     assert reply_to(body).text
+
+
+TEAM = """You are Ada, the receptionist of Fern Hill Physio.
+If the caller wants a person, write [TRANSFER:+442087601234]. If nobody answers there, transfer \
+them to +442087601235.
+"""
+FAILED = "[The transfer to {} did not work: nobody answered.]"
+
+
+def test_a_failed_transfer_leads_to_the_next_number_of_the_prompt_and_then_to_an_apology():
+    first, second = FAILED.format("+442087601234"), FAILED.format("+442087601235")
+
+    spoken = talk(TEAM, "Can I speak to a person?", first, second, first=None)
+
+    assert spoken.replies[-3].endswith("[TRANSFER:+442087601234]")
+    assert spoken.replies[-2].endswith("[TRANSFER:+442087601235]")
+    assert "nobody could take the call" in spoken.replies[-1]
+    assert "[" not in spoken.replies[-1]
+
+
+def test_where_a_tool_puts_callers_through_it_is_used_and_said():
+    tool = {
+        "name": "transfer_call",
+        "input_schema": {"type": "object", "properties": {"number": {"type": "string"}}},
+    }
+    prompt = "You are Ada. If the caller wants a person, transfer them to +442087601235."
+    asked = {"role": "user", "content": "Can I speak to a real person, please?"}
+    body = {"model": "m", "max_tokens": 500, "system": prompt, "messages": [asked]}
+
+    reply = reply_to(body | {"tools": [tool]})
+
+    assert reply.tools == [ToolUse("transfer_call", {"number": "+442087601235"})]
+    assert reply.text == "Of course, I'll put you through now."
+    assert "put you through" not in reply_to(body).text.replace("can't put you through", "")
