@@ -49,18 +49,19 @@ class CallQuerySet(models.QuerySet["Call"]):
             Exists(DialAttempt.objects.open().filter(call=OuterRef("pk")))
         )
 
-    def occupying(self) -> "CallQuerySet":
-        """Calls that hold a line: all that are unfinished but those waiting to be dialled, and
-        those in which people talk to each other by now.
-        """
-        return (
-            self.unfinished()
-            .filter(
-                ~Q(status=Call.Status.QUEUED)
-                | Exists(DialAttempt.objects.open().filter(call=OuterRef("pk")))
-            )
-            .exclude(Exists(Transfer.objects.bridged().filter(call=OuterRef("pk"))))
+    def on_the_line(self) -> "CallQuerySet":
+        """Calls that a carrier has: all that are unfinished but those waiting to be dialled."""
+        return self.unfinished().filter(
+            ~Q(status=Call.Status.QUEUED)
+            | Exists(DialAttempt.objects.open().filter(call=OuterRef("pk")))
         )
+
+    def occupying(self) -> "CallQuerySet":
+        """Calls that hold one of our lines: those on the line but the ones that people have taken
+        over from an agent.
+        """
+        taken = Transfer.objects.bridged().filter(call=OuterRef("pk"))
+        return self.on_the_line().exclude(Exists(taken))
 
 
 class Call(models.Model):

@@ -114,7 +114,7 @@ def close_account(account: Account) -> None:
     """Erase all that an account has, let its numbers go, and end its keys. The row stays, with its
     wishes not to be contacted. ApiError 409 ``call_in_progress`` while anybody talks.
     """
-    if Call.objects.of(account).occupying().exists():
+    if Call.objects.of(account).on_the_line().exists():
         raise ApiError("call_in_progress", "Calls are in progress. Try again after them.", 409)
     Account.objects.filter(pk=account.pk).update(is_active=False)
     account_closed.send(Account, account=account)

@@ -314,8 +314,11 @@ def test_a_closed_account_keeps_only_who_must_not_be_called(monkeypatch):
     assert suppression.is_suppressed(account, PERSON) is not None
 
 
-def test_an_account_with_a_live_call_is_not_closed():
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_an_account_with_a_live_call_is_not_closed(taken_over: bool):
     call = CallFactory.create(live=True)
+    if taken_over:  # no line of ours, but two people talk
+        TransferFactory.create(call=call, bridged=True)
 
     refused = api_client(call.account).post("/v1/account/delete")
 
