@@ -15,7 +15,7 @@ from accounts.models import Account, ApiKey, Suppression
 from agents.factories import AgentFactory
 from agents.models import Agent, Caller, Note, PhoneNumber
 from calls import aftercare, retention
-from calls.factories import CallEventFactory, CallFactory, TurnFactory
+from calls.factories import CallEventFactory, CallFactory, TransferFactory, TurnFactory
 from calls.models import Aftercare, Call, CallEvent, Turn
 from calls.signals import account_closed, person_forgotten
 from sms.factories import MessageFactory

@@ -33,6 +33,7 @@ def call_with(prompt: str, **agent: Any) -> Call:
         "transfer to +44 (0)20 8760-1234.",
         "Transfer: +44.20.8760.1234, 9 to 5",
         "Wer einen Menschen will: durchstellen an +44 20 8760 1234",
+        "Se serve, trasferire la chiamata al +44 20 8760 1234",
         "Si besoin, transférez l'appel au +44 20 8760 1234",
     ],
 )
