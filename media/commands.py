@@ -31,6 +31,7 @@ class Listener:
     def __init__(self) -> None:
         self._sessions: dict[str, Commanded] = {}
         self._task: asyncio.Task[None] | None = None
+        self._channel = ""  # one for good: the layer keeps a buffer for every name it has heard of
 
     def add(self, call_id: str, session: Commanded) -> None:
         """Route a call's commands to ``session``: the newest session of a call gets them."""
@@ -72,7 +73,7 @@ class Listener:
         layer = get_channel_layer()
         if layer is None:
             raise RuntimeError("CHANNEL_LAYERS has no default: live calls cannot be commanded")
-        channel = await layer.new_channel()
+        channel = self._channel = self._channel or await layer.new_channel()
         await layer.group_add(GROUP, channel)
         try:
             async with asyncio.timeout(REJOIN_S):

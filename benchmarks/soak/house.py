@@ -39,6 +39,7 @@ def state() -> dict[str, int]:
         "turns": Turn.objects.count(),
         "events": CallEvent.objects.count(),
         "flight_pieces": FlightLog.objects.count(),
+        "opened": CallEvent.objects.filter(kind="media opened").count(),
         "closed": CallEvent.objects.filter(kind="media closed").count(),
     }
 

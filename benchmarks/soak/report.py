@@ -97,6 +97,7 @@ def summary(soak: Soak) -> list[str]:
     return [
         f"{soak.calls} calls, {soak.at_once} at once, {soak.turns} turns each, in "
         f"{last.s / 60:.0f} minutes.",
+        f"{soak.calls - soak.written['opened']} were refused, as by a process that runs late.",
         f"{soak.answers} answers, {soak.added_p50:.0f} / {soak.added_p95:.0f} ms added (p50 / "
         f"p95), {soak.lost} lost, {soak.gaps} with a gap; {cpu:.1f} ms of processor time per "
         "call-second.",
@@ -125,8 +126,9 @@ def leaks(soak: Soak) -> list[str]:
         found.append(f"{last.tasks - first.tasks} tasks were left")
     if last.live or last.occupying:
         found.append(f"{last.live} calls and {last.occupying} lines were left")
-    if soak.written["closed"] < soak.calls:
-        found.append(f"{soak.calls - soak.written['closed']} sockets were never closed on record")
+    if soak.written["closed"] < soak.written["opened"]:
+        never = soak.written["opened"] - soak.written["closed"]
+        found.append(f"{never} sockets were never closed on record")
     # Connections to the providers and the database may be kept for the next call.
     quarter = [sample for sample in busy if sample.s <= busy[-1].s / 4] or busy
     for name in ("threads", "connections"):

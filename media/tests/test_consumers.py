@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.layers import get_channel_layer
 from django.db import connections
 
 from accounts.models import Suppression
@@ -15,9 +16,11 @@ from agents.tests.customer_server import running_customer_server
 from calls import tickets
 from calls.commands import send_command
 from calls.factories import CallFactory
+from calls.flights import flight_pieces
 from calls.models import Call
 from media import consumers
 from media.journal import in_thread
+from media.replay import read, replay, unpacked
 from media.tests.line import PATIENCE_S, Line
 from media.tests.providers_side import Providers
 from sms.models import Message
@@ -144,6 +147,41 @@ async def test_a_hang_up_by_command_reaches_the_call(providers):
     assert await line.closes() == 1000
     await call.arefresh_from_db()
     assert call.intended_reason == "canceled"
+
+
+async def test_calls_after_a_silence_leave_no_buffer_each_in_the_channel_layer(providers):
+    layer: Any = get_channel_layer()
+    before = len(layer.receive_buffer)
+
+    for _ in range(3):
+        call, token, line = await make()
+        await line.open(token)
+        await line.until(lambda line: bool(line.events("mark")))
+        await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+        await line.closes()
+
+    assert len(layer.receive_buffer) <= before + 1
+
+
+async def test_the_flight_log_of_a_call_replays_without_a_difference(providers):
+    call, token, line = await make()
+    providers.replies = ["We open at nine. Until five.", "Goodbye now! [END_CALL]"]
+
+    await line.open(token)
+    await line.until(lambda line: len(line.events("mark")) == 1)
+    await line.speak(400, LOUD)
+    await line.speak(400)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.transcribe("When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 3)
+    await providers.transcribe("Thank you, that is all.")
+    await line.closes()
+
+    [flight] = await sync_to_async(lambda: read(unpacked(flight_pieces(call))))()
+    kinds = [type(step.event).__name__ for step in flight.steps]
+    assert (kinds[0], kinds.count("TurnEnded")) == ("Opened", 2)
+    assert [one["action"] for step in flight.steps for one in step.actions][-1:] == ["HangUp"]
+    assert replay(flight) == []
 
 
 async def test_a_refused_voice_socket_is_replaced_by_rest(providers):
