@@ -72,9 +72,9 @@ class Reply:
     def asks(self) -> bool:
         return self.done and bool(self.written) and self.written[-1].endswith("?")
 
-    def timings(self) -> dict[str, int]:
-        """The waterfall of an answer, in ms after the caller fell silent; empty where
-        nobody was answered.
+    def timings(self, *, heard_at: int) -> dict[str, int]:
+        """The waterfall of an answer, in ms after the caller fell silent; empty where nobody was
+        answered. ``heard_at`` is when it had been heard, or was cut.
         """
         if self.speech_ended is None:
             return {}
@@ -84,6 +84,7 @@ class Reply:
             "first_clause_ms": self.clause_at,
             "first_audio_ms": self.audio_at,
             "first_frame_ms": self.frame_at,
+            "heard_ms": heard_at,
         }
         return {
             name: max(0, at - self.speech_ended) for name, at in steps.items() if at is not None

@@ -315,20 +315,28 @@ class Session:
         self._set_alarm(wake_at)
 
     def _set_alarm(self, wake_at: int | None) -> None:
+        if wake_at is None:
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
+            return
+        # Never at once: a rule that asks again and again must not spin the loop.
+        due = max(self._started + wake_at / 1000, self._loop.time() + SHORTEST_WAIT_S)
         if self._alarm is not None:
+            if self._alarm.when() <= due:
+                return  # most steps put it off: that is looked at when it rings
             self._alarm.cancel()
-            self._alarm = None
-        if wake_at is not None:
-            # Never at once: a rule that asks again and again must not spin the loop.
-            due = max(self._started + wake_at / 1000, self._loop.time() + SHORTEST_WAIT_S)
-            self._alarm = self._loop.call_at(due, self._wake)
+        self._alarm = self._loop.call_at(due, self._wake)
 
     def _wake(self) -> None:
-        metrics.LOOP_LAG_SECONDS.observe(
-            max(0.0, self._loop.time() - (self._alarm.when() if self._alarm else self._loop.time()))
-        )
+        if self._alarm is not None:
+            metrics.LOOP_LAG_SECONDS.observe(max(0.0, self._loop.time() - self._alarm.when()))
+            self._alarm = None
         wake_at = self._conversation.wake_at
-        self._step(Tick(max(self.now(), wake_at or 0)))
+        if wake_at is not None and wake_at - self.now() > SHORTEST_WAIT_S * 1000:
+            self._set_alarm(wake_at)
+        else:
+            self._step(Tick(max(self.now(), wake_at or 0)))
 
     def _carry_out(self, action: Action) -> None:
         match action:

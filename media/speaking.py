@@ -430,7 +430,7 @@ class Speaking:
         if not heard or started is None:
             return
         whole = " ".join(heard.split()) == " ".join(reply.full_text.split())
-        timings = reply.timings()
+        timings = reply.timings(heard_at=t)
         turn = SpokenTurn(
             self._history.next_sequence(),
             "agent",

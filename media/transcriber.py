@@ -18,6 +18,8 @@ KEEP_ALIVE_S = 4.0  # Nova closes after 10 s without audio
 CONNECT_TIMEOUT_S = 4.0
 CLOSE_TIMEOUT_S = 1.0
 MOST_WAITING = 500  # frames: 10 s of audio survive a reconnect
+CALM_AFTER = 75  # frames: 1.5 s without a voice, when a turn that ended has been told of
+CALM_FRAMES = 4
 DEAF = 200  # frames: 4 s of voice without a word of an answer
 BACKOFF_S = (0.0, 0.5, 1.0, 2.0)
 _LOST = (OSError, TimeoutError, ApiError, websockets.exceptions.WebSocketException, ValueError)
@@ -39,6 +41,7 @@ class Transcriber:
         self._on_trouble = on_trouble
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._news = asyncio.Event()
+        self._quiet = 0  # frames since the last with a voice
         self._sent = 0  # frames
         self._tries = 0  # lost connections in a row
         self._unheeded = 0  # frames of voice since the service last said anything
@@ -49,13 +52,20 @@ class Transcriber:
         it can stay open and hear nothing.
         """
         self._waiting.append(mulaw)
-        if len(self._waiting) >= self._recogniser.frames_at_once:
+        self._quiet = 0 if voice else self._quiet + 1
+        if len(self._waiting) >= self._at_once:
             self._news.set()
         if voice:
             self._unheeded += 1
             if self._unheeded >= DEAF and self._patience is not None:
                 self._patience.reschedule(asyncio.get_running_loop().time())
                 self._patience = None
+
+    @property
+    def _at_once(self) -> int:
+        """Frames that go together: few where a turn may begin or end, more while nobody speaks."""
+        at_once = self._recogniser.frames_at_once
+        return max(at_once, CALM_FRAMES) if self._quiet > CALM_AFTER else at_once
 
     async def run(self) -> None:
         """Keep a connection until cancelled."""
@@ -96,7 +106,7 @@ class Transcriber:
         """Audio as it comes; frames that came together go together."""
         with contextlib.suppress(*_LOST):  # the reader sees the same loss, and reports it
             while True:
-                if len(self._waiting) < self._recogniser.frames_at_once:
+                if len(self._waiting) < self._at_once:
                     self._news.clear()
                     await self._news.wait()
                 frames = list(self._waiting)

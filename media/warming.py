@@ -16,6 +16,7 @@ from anthropic import AsyncAnthropic
 from deepgram.core.unchecked_base_model import construct_type
 from deepgram.listen.v1.socket_client import V1SocketClientResponse
 
+from media.brain import write_reply
 from media.providers import model_client, speech_client
 
 logger = logging.getLogger(__name__)
@@ -103,21 +104,14 @@ async def _load_model() -> str:
     async def answer(_request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_REPLY)
 
-    nobody = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    sdk = AsyncAnthropic(api_key="none", base_url="http://nobody", http_client=nobody)
-    said = ""
-    async with (
-        nobody,
-        sdk.messages.stream(
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as nobody:
+        sdk = AsyncAnthropic(api_key="none", base_url="http://nobody", http_client=nobody)
+        reply = write_reply(
             model="none",
-            max_tokens=1,
-            system=[{"type": "text", "text": "-", "cache_control": {"type": "ephemeral"}}],
+            system_stable="-",
+            system_call="-",
             messages=[{"role": "user", "content": "-"}],
             tools=[{"name": "none", "input_schema": {"type": "object"}}],
-        ) as stream,
-    ):
-        async for event in stream:
-            if event.type == "text":
-                said += event.text
-        await stream.get_final_message()
-    return said
+            client=sdk,
+        )
+        return "".join([str(piece) async for piece in reply])

@@ -79,7 +79,7 @@ def processes() -> list[Process]:
     needed += [
         Process(
             "web",
-            (*_uvicorn(settings.PORT), "--lifespan=off"),
+            (*_uvicorn(settings.PORT, "websockets-sansio"), "--lifespan=off"),
             {
                 "NIXFLEX_ROLE": "web",
                 # whitenoise's files are small and in the page cache
@@ -90,7 +90,7 @@ def processes() -> list[Process]:
         Process(
             "media",
             (
-                *_uvicorn(settings.MEDIA_PORT),
+                *_uvicorn(settings.MEDIA_PORT, "media.server_socket:AudioProtocol"),
                 *("--lifespan=on", f"--workers={settings.MEDIA_PROCESSES}"),
             ),
             # All stop together here: no other process could take a call.
@@ -131,11 +131,11 @@ def _sandbox_parts() -> str:
     return ",".join(parts) if settings.SANDBOX else ""
 
 
-def _uvicorn(port: int) -> tuple[str, ...]:
+def _uvicorn(port: int, sockets: str) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "uvicorn", "nixflex.asgi:application"),
         *(f"--host={settings.HOST}", f"--port={port}"),
-        *("--loop=uvloop", "--http=httptools", "--ws=websockets-sansio"),
+        *("--loop=uvloop", "--http=httptools", f"--ws={sockets}"),
         # audio does not shrink, and every frame would pay for the attempt
         *("--ws-per-message-deflate=false", "--timeout-graceful-shutdown=5"),
         *("--no-access-log", "--log-level=warning"),

@@ -21,10 +21,10 @@ ENGINE_CORE, HARNESS_CORE = 0, 1
 STARTS_WITHIN_S = 60.0
 UVICORN = [
     "--host=127.0.0.1",
-    "--lifespan=off",
+    "--lifespan=on",
     "--loop=uvloop",
     "--http=httptools",
-    "--ws=websockets-sansio",
+    "--ws=media.server_socket:AudioProtocol",
     "--ws-per-message-deflate=false",
     "--no-access-log",
 ]

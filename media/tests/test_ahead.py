@@ -75,6 +75,7 @@ def test_the_waterfall_counts_from_the_real_end_of_the_turn():
         "first_token_ms": 300,
         "first_clause_ms": 300,
         "first_frame_ms": 400,
+        "heard_ms": 1_100,
     }
 
 

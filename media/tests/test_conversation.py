@@ -166,6 +166,7 @@ def test_an_answer_heard_to_its_end_is_stored_with_its_waterfall():
         "first_token_ms": 500,
         "first_clause_ms": 500,
         "first_frame_ms": 500,
+        "heard_ms": 2_000,
     }
 
 

@@ -131,6 +131,22 @@ async def test_flux_gets_80_ms_at_a_time(providers, listen):
     assert providers.pieces == [640, 640]
 
 
+async def test_nova_gets_frames_by_four_while_nobody_speaks(providers, listen):
+    ears = await listen(NOVA)
+    ears.feed(transcriber.CALM_AFTER)
+    await providers.hears(160 * transcriber.CALM_AFTER)
+    providers.pieces.clear()
+
+    for _ in range(10):
+        ears.feed(1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    ears.transcriber.feed(FRAME, voice=True)
+    await providers.hears(160 * (transcriber.CALM_AFTER + 11))
+
+    assert providers.pieces == [640, 640, 480]
+
+
 async def test_a_turn_with_an_end_that_was_none(providers, listen):
     ears = await listen(FLUX)
 

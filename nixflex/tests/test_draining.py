@@ -35,7 +35,7 @@ import socket, sys, uvicorn
 listening = socket.socket(fileno=int(sys.argv[1]))
 uvicorn.Server(uvicorn.Config(
     "nixflex.asgi:application", lifespan="on", loop="uvloop", http="httptools",
-    ws="websockets-sansio", ws_per_message_deflate=False, access_log=False,
+    ws="media.server_socket:AudioProtocol", ws_per_message_deflate=False, access_log=False,
     timeout_graceful_shutdown=5,
 )).run(sockets=[listening])
 """
