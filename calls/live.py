@@ -276,6 +276,7 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
             "answered_at": facts.started_at,
             "hangup_on_ivr": agent.hangup_on_ivr,
             "ivr_timeout_s": agent.ivr_timeout_seconds,
+            "may_wait": "[WAIT" in stable + of_call,  # spec 6.6: only where the prompt mentions it
             "start_language": holds.start_language,
             "transcription_language": holds.transcription_language,
             "transcription_model": holds.transcription_model,

@@ -39,37 +39,42 @@ def stereo_pcm(left: bytes, right: bytes) -> bytes:
 
 class VoiceRise:
     """Hears a voice begin: four frames in a row that hold one, each clearly louder than the line
-    has been.
+    has been; and end, six frames after the last of these.
 
     The line's own level follows a louder line slowly and a quieter one fast, so that an echo of our
     voice, music or a fan soon belongs to it, and a pause between two words does not count.
     """
 
     FRAMES = 4
-    QUIET_FRAMES = 10  # between one voice and the next
+    QUIET_FRAMES = 6  # between one voice and the next: longer than the stop in a "t" or a "k"
     ABOVE = 24  # of _LOUDNESS, where 16 are 6 dB
 
     def __init__(self) -> None:
         self._line = 0.0
         self._run = 0
         self._quiet = self.QUIET_FRAMES
+        self._voice = False
 
-    def hear(self, mulaw: bytes) -> bool:
-        """Take a 20 ms frame; say whether a voice has begun with it."""
+    def hear(self, mulaw: bytes) -> bool | None:
+        """Take a 20 ms frame; return whether a voice has begun (True) or ended (False) with it."""
         level = sum(mulaw.translate(_LOUDNESS)) / (len(mulaw) or 1)
         rises = level >= self._line + self.ABOVE and is_loud(mulaw)
         self._line += (level - self._line) * (0.02 if level > self._line else 0.3)
         if not rises:
             self._run = 0
             self._quiet += 1
-            return False
+            if self._voice and self._quiet == self.QUIET_FRAMES:
+                self._voice = False
+                return False
+            return None
         self._run += 1
-        if self._run == self.FRAMES:
-            begins, self._quiet = self._quiet >= self.QUIET_FRAMES, 0
-            return begins
-        if self._run > self.FRAMES:
-            self._quiet = 0
-        return False
+        if self._run < self.FRAMES:
+            return None
+        self._quiet = 0
+        if self._voice:
+            return None
+        self._voice = True
+        return True
 
 
 class VoiceActivity:

@@ -38,6 +38,7 @@ from media.events import (
     TurnMayEnd,
     TurnResumed,
     Voiced,
+    VoiceFell,
     VoiceRose,
     Words,
 )
@@ -114,6 +115,8 @@ class Conversation:
                 self._hear_voice(t, event.loud)
             case VoiceRose():
                 self._make_way(t)
+            case VoiceFell():
+                self._hear_fall(t)
             case Words():
                 self._hear_words(t, self._caller.fresh(event.text))
             case TurnMayEnd():
@@ -239,8 +242,8 @@ class Conversation:
         if self._agent.begun:
             if self._interrupts(reply, text):
                 self._interrupt(t)
-            elif not self._caller.loud and self._is_backchannel(text):
-                self._go_on(t)
+            elif self._is_backchannel(text):
+                self._go_on(t)  # should more follow, its words interrupt
         elif not self._is_backchannel(text):
             # The caller goes on: what the model is writing answers half a question.
             self._agent.cut(t)
@@ -275,6 +278,12 @@ class Conversation:
         if self._yielding.may_begin(agent.playout.play_end - t):
             self._yielding.begin(t)
             agent.pause(t)
+
+    def _hear_fall(self, t: int) -> None:
+        """A cough and a "mm-hmm" are over before their words are known, if they have any."""
+        nothing = not self._caller.speaks or self._is_backchannel(self._caller.words)
+        if nothing and self._yielding.was_short(t):
+            self._go_on(t)
 
     def _go_on(self, t: int) -> None:
         """It was no interruption: say the rest."""

@@ -39,6 +39,11 @@ class VoiceRose(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceFell(Event):
+    """That voice has been gone for 120 ms."""
+
+
+@dataclass(frozen=True, slots=True)
 class Words(Event):
     """What the transcriber makes of the caller's running turn so far (cumulative, may change)."""
 

@@ -63,6 +63,7 @@ from media.events import (
     TurnResumed,
     UseTools,
     Voiced,
+    VoiceFell,
     VoiceRose,
     Words,
 )
@@ -263,8 +264,8 @@ class Session:
             if not changed:
                 self._voice_ended = t - VoiceActivity.OFF_FRAMES * 20
             self._step(Voiced(t, changed))
-        if self._rise.hear(audio.mulaw):
-            self._step(VoiceRose(self.now()))
+        if (rose := self._rise.hear(audio.mulaw)) is not None:
+            self._step((VoiceRose if rose else VoiceFell)(self.now()))
 
     def command(self, kind: str, data: dict[str, Any]) -> None:
         """What another process wants of this call: ``hang_up`` (reason) or ``amd``

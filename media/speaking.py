@@ -68,7 +68,7 @@ class Speaking:
         self._phrases = phrases
         self._history = history
         self._do = do
-        self._may_wait = "[WAIT" in call.system_stable + call.system_call
+        self._may_wait = bool(call.extras.get("may_wait"))
         self._generation = 0
         self._tags = 0
         self._clause_id = 0

@@ -15,6 +15,8 @@ LEAST_SENSITIVITY = 25
 MOST_FOR_NOTHING = 3
 # Stopping this short before the end would be more noticeable than not to.
 LEAST_LEFT_MS = 300
+# A voice that was gone this soon, with the 120 ms that show it, was a cough, a click or a "mm".
+SHORT_MS = 440
 # After the voice is gone (240 ms ago), how long its words may still take to come.
 WORDS_MAY_COME_MS = 400
 # A voice, or words that amount to nothing, without an end.
@@ -39,6 +41,12 @@ class Yielding:
 
     def begin(self, t: int) -> None:
         self.since = t
+
+    def was_short(self, t: int) -> bool:
+        """Whether the voice that is gone at ``t`` was too short to wait for its words: if they are
+        more than a sound of listening, they interrupt when they come.
+        """
+        return self.since is not None and t - self.since <= SHORT_MS
 
     def end(self, *, for_nothing: bool) -> None:
         if self.since is not None:

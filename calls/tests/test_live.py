@@ -326,3 +326,19 @@ def test_a_tool_that_may_not_dial_a_number_says_so_to_the_model():
 
     assert outcome.failed
     assert outcome.content.startswith("The call was not put through: your instructions name no")
+
+
+@pytest.mark.parametrize(
+    ("instructions", "purpose", "may_wait"),
+    [
+        ("You are Mia. If they look something up, answer with [WAIT].", "", True),
+        ("You are Mia.", "Ask for the order number, then [WAIT:60].", True),
+        ("You are Mia.", "", False),
+    ],
+)
+def test_the_agent_waits_only_where_its_instructions_say_so(
+    instructions: str, purpose: str, may_wait: bool
+):
+    call: Any = CallFactory.create(dialled=True, prompt=purpose, agent__system_prompt=instructions)
+
+    assert opened(call).extras["may_wait"] is may_wait

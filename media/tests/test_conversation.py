@@ -388,8 +388,7 @@ def test_a_caller_who_answers_the_question_is_given_the_whole_silence_again():
 
 
 def test_wait_extends_the_silence_for_one_turn():
-    prompt = "If they look something up, answer with [WAIT]."
-    play = answering(silence_hangup_s=20, system_stable=prompt, extras={"wait_tag_s": 30})
+    play = answering(silence_hangup_s=20, extras={"may_wait": True, "wait_tag_s": 30})
     play.model_says("Take your time. [WAIT]")
     play.send(1_000)
     play.at(2_000).mark(1)

@@ -43,6 +43,7 @@ from media.events import (
     TurnResumed,
     UseTools,
     Voiced,
+    VoiceFell,
     VoiceRose,
     Words,
 )
@@ -98,6 +99,7 @@ what = st.one_of(
     st.tuples(st.just(Voiced), st.booleans()),
     st.tuples(st.just(VoiceRose)),
     st.tuples(st.just(VoiceRose)),
+    st.tuples(st.just(VoiceFell)),
     st.tuples(st.just(Words), texts),
     st.tuples(st.just(TurnEnded), texts, st.integers(0, 60_000), st.sampled_from([0.1, 0.9])),
     st.tuples(st.just(TurnMayEnd), texts),
@@ -134,9 +136,12 @@ calls = st.builds(
     voicemail_action=st.sampled_from(["hangup", "leave_message", "ignore"]),
     voicemail_message=st.sampled_from(["", "Call us back."]),
     transfers=st.sampled_from([NO_TRANSFERS, MAY_GO, CAME_BACK]),
-    system_stable=st.sampled_from(["You are Mia.", "Answer with [WAIT] when they look it up."]),
     extras=st.fixed_dictionaries(
-        {"hangup_on_ivr": st.booleans(), "ivr_timeout_s": st.sampled_from([3, 240])}
+        {
+            "hangup_on_ivr": st.booleans(),
+            "ivr_timeout_s": st.sampled_from([3, 240]),
+            "may_wait": st.booleans(),
+        }
     ),
 )
 

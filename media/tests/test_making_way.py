@@ -19,6 +19,7 @@ from media.events import (
     StoreTurn,
     TurnEnded,
     Voiced,
+    VoiceFell,
     VoiceRose,
 )
 from media.tests.driving import Play
@@ -66,17 +67,52 @@ def test_words_make_the_silence_an_interruption_and_the_history_ends_where_it_be
     assert turn.text == "We are open from nine to"
 
 
-def test_a_sound_of_listening_lets_the_agent_go_on():
+def test_a_sound_of_listening_lets_the_agent_go_on_with_its_first_word():
     play = speaking()
     voice(play, 3_000)
+
     play.at(3_300).hears("mm hmm")
-    assert play.all(Resume) == []  # it may still become "mm hmm, but …"
-
-    play.at(3_480).feed(TurnEnded(3_480, "Mm hmm.", 3_380))
-
     assert play.all(Resume) == [Resume()]
+    play.at(3_480).feed(TurnEnded(3_480, "Mm hmm.", 3_380))
     assert play.all(Clear) == []
     assert len(play.all(AskModel)) == 1
+
+
+def test_a_sound_of_listening_that_becomes_more_interrupts_all_the_same():
+    play = speaking()
+    voice(play, 3_000)
+    play.at(3_300).hears("yeah")
+
+    play.at(3_600).hears("yeah but what about Sundays")
+    assert play.clears == 1
+    assert play.notes[-1] == "interrupted"
+
+
+@pytest.mark.parametrize(("ends", "goes_on"), [(3_300, True), (3_460, True), (3_480, False)])
+def test_a_short_voice_is_not_waited_for_when_it_is_gone(ends, goes_on):
+    play = speaking()
+    voice(play, 3_000)
+
+    play.at(ends).feed(VoiceFell(ends))
+    assert play.all(Resume) == [Resume()] * goes_on
+
+
+def test_a_short_word_that_came_in_time_is_not_talked_over():
+    play = speaking(interruption_sensitivity=50)
+    voice(play, 3_000)
+    play.at(3_250).hears("Sundays")
+
+    play.at(3_300).feed(VoiceFell(3_300))
+    assert play.all(Resume) == []
+
+
+def test_a_short_interruption_whose_word_comes_late_interrupts_the_rest():
+    play = speaking()
+    voice(play, 3_000)
+    play.at(3_300).feed(VoiceFell(3_300))
+
+    play.at(3_500).hears("stop")
+    assert play.clears == 1
 
 
 def test_a_cough_without_words_lets_the_agent_go_on():
@@ -178,7 +214,15 @@ def test_a_voice_is_heard_with_its_fourth_frame_and_once():
     for _ in range(50):
         assert not ear.hear(frame(30, chance))
 
-    assert [ear.hear(frame(6_000, chance)) for _ in range(8)] == [False] * 3 + [True] + [False] * 4
+    assert [ear.hear(frame(6_000, chance)) for _ in range(8)] == [None] * 3 + [True] + [None] * 4
+
+
+def test_a_voice_is_gone_with_the_sixth_quiet_frame_and_once():
+    ear, chance = VoiceRise(), random.Random(1)
+    for _ in range(8):
+        ear.hear(frame(6_000, chance))
+
+    assert [ear.hear(frame(30, chance)) for _ in range(8)] == [None] * 5 + [False] + [None] * 2
 
 
 def test_words_of_one_sentence_are_one_voice():

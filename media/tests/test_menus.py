@@ -368,17 +368,13 @@ def test_how_long_a_wait_is(argument, ms):
     assert wait_ms(argument, 30) == ms
 
 
-TAUGHT = "When they look something up, answer with [WAIT]."
-
-
-def waiting(reply: str, **settings) -> Play:
+def waiting(reply: str, *, taught: bool = True) -> Play:
     """A call in which the agent's reply was heard at 2 s; 10 s of silence are usual."""
     play = Play(
         inbound=True,
         speaks_first=False,
         silence_hangup_s=20,
-        extras={"wait_tag_s": 30},
-        **({"system_stable": TAUGHT} | settings),
+        extras={"wait_tag_s": 30, "may_wait": taught},
     )
     play.open()
     play.at(1_000).caller_says("Let me find my diary.")
@@ -389,17 +385,16 @@ def waiting(reply: str, **settings) -> Play:
 
 
 @pytest.mark.parametrize(
-    ("reply", "settings", "asks_at"),
+    ("reply", "taught", "asks_at"),
     [
-        ("Take your time. [WAIT]", {}, 42_000),
-        ("Take your time. [WAIT:60]", {}, 72_000),
-        ("Take your time.", {}, 12_000),
-        ("Take your time. [WAIT]", {"system_stable": "You are Mia."}, 12_000),
-        ("Take your time. [WAIT]", {"system_stable": "", "system_call": TAUGHT}, 42_000),
+        ("Take your time. [WAIT]", True, 42_000),
+        ("Take your time. [WAIT:60]", True, 72_000),
+        ("Take your time.", True, 12_000),
+        ("Take your time. [WAIT]", False, 12_000),
     ],
 )
-def test_who_is_waited_for_is_asked_later(reply, settings, asks_at):
-    play = waiting(reply, **settings)
+def test_who_is_waited_for_is_asked_later(reply, taught, asks_at):
+    play = waiting(reply, taught=taught)
 
     assert play.at(asks_at - 1).spoken == ["Take your time."]
     assert play.at(asks_at).spoken[1:] == ["Are you still there?"]
