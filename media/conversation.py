@@ -168,6 +168,7 @@ class Conversation:
             self._opening_due(),
             self._agent.playout.overdue_at(),
             self._agent.deadline(),
+            self._agent.filler_due(),
             self._caller.lost_end_at(),
             self._silence_at(),
             self._caller.digits_due(),
@@ -399,6 +400,7 @@ class Conversation:
             self._opening_at = None
             self._agent.release(t)
         self._agent.playout.take_overdue(t)
+        self._agent.fill(t)
         if (due := self._caller.lost_end_at()) is not None and t >= due:
             self._end_turn(self._caller.lost_turn(t))
         if self.over:

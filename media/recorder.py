@@ -15,7 +15,9 @@ JITTER = 100 * BYTES_PER_MS
 # Written up to here behind the present: late frames, and agent audio a clear takes back, are
 # still to come.
 BEHIND_MS = 1_000
-WRITE_EVERY_MS = 5_000
+# So much is unwritten at most, and lost with a process that is killed. A write every 2 s costs
+# 0.02 ms of CPU per call-second more than one every 4 s (measured; one every second 0.09 ms).
+UNWRITTEN_MS = 3_000
 HEADER_BYTES = 44
 FRAME_BYTES = 4
 
@@ -113,7 +115,7 @@ class Recorder:
 
     def settle(self, t: int) -> None:
         """Write what is old enough; call it now and then."""
-        if t * BYTES_PER_MS - self._base >= WRITE_EVERY_MS * BYTES_PER_MS:
+        if t * BYTES_PER_MS - self._base >= UNWRITTEN_MS * BYTES_PER_MS:
             self._hand_over((t - BEHIND_MS) * BYTES_PER_MS - self._base)
 
     def finish(self, t: int) -> None:

@@ -40,6 +40,8 @@ class Reply:
     turns_before: int = 0  # that it answers
     note: str = ""  # the engine's word to the model about it
     rounds: int = 0  # of tools
+    filler: str = ""  # said while tools are in use, if they take their time
+    filler_at: int = 0
     proposes: bool = False  # it ends with the engine's own question before a write
     written_before: int = 0  # clauses written before the model was asked last
     tools_due: int | None = None  # while tools are in use: when they are given up

@@ -44,6 +44,7 @@ MOST_VOICE_FAILURES = 2
 MOST_TRIES = 2
 MOST_ROUNDS = 3  # of tools in one reply
 TOOLS_GRACE_MS = 2_000
+FILLER_AFTER_MS = 500  # a tool that answers sooner needs no words
 _FOR_MACHINES = frozenset({"IVR", "PRESS", "IVR_END", "VOICEMAIL"})
 TAG = -1  # the generation of what a tag asks for: no reply waits for it
 
@@ -212,7 +213,9 @@ class Speaking:
     # --- tools ------------------------------------------------------------------------------------
 
     def _want_tools(self, event: ToolsWanted) -> None:
-        """Have the tools used; meanwhile say what is set for the wait, if nothing was said."""
+        """Have the tools used; what is set for the wait is said if they take their time, and
+        nothing else was said.
+        """
         if (reply := self._written_by(event.generation)) is None:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
@@ -222,8 +225,8 @@ class Speaking:
         if self._held(event, reply, tools) or self._put_through_by_tool(event, reply):
             return
         filler = next((tool.speak_during for tool in asked if tool.speak_during), "")
-        if filler and len(reply.written) == reply.written_before:
-            self._take_clause(event.t, reply, filler)
+        if len(reply.written) == reply.written_before:
+            reply.filler, reply.filler_at = filler, event.t + FILLER_AFTER_MS
         longest = max((tool.timeout_ms for tool in asked), default=0)
         reply.tools_due = event.t + longest + TOOLS_GRACE_MS
         reply.rounds += 1
@@ -277,12 +280,22 @@ class Speaking:
         reply = self._written_by(event.generation)
         if reply is None or reply.tools_due is None:
             return
-        reply.tools_due = None
+        reply.tools_due, reply.filler = None, ""
         reply.written_before = len(reply.written)
         self._generation += 1
         reply.generation, reply.asked_at = self._generation, event.t
         messages = self._history.messages(reply.full_text, reply.note)
         self._do(AskModel(reply.generation, messages, reply.rounds < MOST_ROUNDS))
+
+    def filler_due(self) -> int | None:
+        """When the caller is told that a tool is taking its time."""
+        reply = self.reply
+        return reply.filler_at if reply is not None and reply.filler else None
+
+    def fill(self, t: int) -> None:
+        if (due := self.filler_due()) is not None and t >= due and self.reply is not None:
+            filler, self.reply.filler = self.reply.filler, ""
+            self._take_clause(t, self.reply, filler)
 
     def _say_fallback(self, t: int, instead_of: Reply) -> None:
         if instead_of.may_be_silent:  # a machine needs no excuse, and says its part again

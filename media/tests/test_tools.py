@@ -17,7 +17,7 @@ from media.events import (
     UseTools,
 )
 from media.history import History
-from media.speaking import MOST_ROUNDS
+from media.speaking import FILLER_AFTER_MS, MOST_ROUNDS
 from media.tests.driving import Play
 
 CALL = ToolCall("toolu_1", "check_order", {"order": "17"})
@@ -88,7 +88,8 @@ def test_what_tools_answer_is_shown_to_the_model_as_it_wants_it():
 
 def test_what_is_said_for_the_wait_is_said_unless_the_model_said_something_itself():
     play = asked_for_tools(speak_during="One moment, please.")
-    assert play.spoken[1:] == ["One moment, please."]
+    assert play.at(2_600 + FILLER_AFTER_MS - 1).spoken[1:] == []
+    assert play.at(2_600 + FILLER_AFTER_MS).spoken[1:] == ["One moment, please."]
 
     talkative = Play(inbound=True, tools=(tool(speak_during="One moment, please."),))
     talkative.open()
@@ -97,12 +98,20 @@ def test_what_is_said_for_the_wait_is_said_unless_the_model_said_something_itsel
     talkative.caller_says("Where is order 17?")
     talkative.feed(ModelText(talkative.t, generation(talkative), "Let me look."))
     talkative.feed(ToolsWanted(talkative.t, generation(talkative), (CALL,)))
-    assert talkative.spoken[1:] == ["Let me look."]
+    assert talkative.at(4_000).spoken[1:] == ["Let me look."]
+
+
+def test_a_tool_that_answers_at_once_needs_no_words():
+    play = asked_for_tools(speak_during="One moment, please.")
+    play.at(2_900).feed(answer(play))
+    play.model_says("It is on its way.")
+
+    assert play.at(4_000).spoken[1:] == ["It is on its way."]
 
 
 def test_the_model_sees_what_it_said_before_the_tool_and_the_turn_is_one():
     play = asked_for_tools(speak_during="One moment, please.")
-    play.send(800)
+    play.at(3_100).send(800)
     play.feed(answer(play))
     saying = play.all(AskModel)[-1].messages[-2]["content"][0]
     play.model_says("It is on its way.")
@@ -119,8 +128,7 @@ def test_the_model_sees_what_it_said_before_the_tool_and_the_turn_is_one():
 
 def test_words_while_a_tool_acts_stop_nothing_and_are_answered_with_its_result():
     play = asked_for_tools(speak_during="One moment, please.")
-    play.send(800)
-    play.at(3_000)
+    play.at(3_100).send(800)
     cancelled = len(play.all(CancelModel))
 
     play.caller_says("And the other order, number 18?")

@@ -63,7 +63,7 @@ def test_a_menu_is_pressed_through_and_a_screener_told_until_a_person_comes(tmp_
     # The clinic's appointments are behind 1: heard as a tone in the agent's own voice.
     assert keys == ["1"]
     lines = menu["transcript"].split("\n")
-    assert any(line.startswith("Caller: [Phone menu]") and "press 1" in line for line in lines)
+    assert any(line.startswith("Caller: [Phone menu]") for line in lines)
     assert "AI: [PRESS:1]" in lines
     assert any(line.startswith("Caller: ") and "[" not in line for line in lines), "nobody came"
     lines = screener["transcript"].split("\n")
