@@ -432,6 +432,20 @@ def list_messages(account: Account, to: str, from_: str, since: datetime) -> lis
     return sorted(recent, key=lambda one: (one.created_at, one.sid))
 
 
+def received_messages(account: Account, to: str, since: datetime) -> list[CarrierMessage]:
+    """Return the texts that people sent to ``to`` at or after ``since``, oldest first; of very many
+    the newest."""
+    with _Session(account) as client:
+        messages = [
+            _read(message)
+            for message in client.messages.list(
+                to=to, date_sent_after=since, limit=20 * _PAGE, page_size=20 * _PAGE
+            )
+            if message.direction == "inbound"
+        ]
+    return sorted(messages, key=lambda one: (str(one.created_at), one.sid))
+
+
 def _read(message: Any) -> CarrierMessage:
     return CarrierMessage(
         sid=message.sid or "",

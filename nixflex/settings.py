@@ -201,6 +201,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "send-texts": {"task": "sms.tasks.send", "schedule": 1.0, "options": {"expires": 5}},
     "sweep-texts": {"task": "sms.tasks.sweep", "schedule": 5.0, "options": {"expires": 15}},
+    "recover-texts": {"task": "sms.tasks.recover", "schedule": 10.0, "options": {"expires": 10}},
     "purge-stored-answers": {"task": "accounts.tasks.purge_stored_answers", "schedule": 600.0},
 }
 

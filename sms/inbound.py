@@ -36,8 +36,11 @@ def receive(
     body: str,
     media: list[dict[str, str]] | None = None,
     opt_out_type: str = "",
+    at: datetime | None = None,
 ) -> Message | None:
     """Store a text to ``number`` and have it answered, if it may be; None if it was stored before.
+
+    ``at`` is when it was written, where that is not now.
 
     Who opts out, in a keyword or in plain words, is entered in the suppression ledger here, before
     anything is answered. The carrier's own keywords it answers itself; to others one confirmation
@@ -45,7 +48,7 @@ def receive(
     """
     try:
         with transaction.atomic():
-            return _receive(number, carrier_sid, from_number, body, media or [], opt_out_type)
+            return _receive(number, carrier_sid, from_number, body, media or [], opt_out_type, at)
     except IntegrityError:
         # Its copy came at the same time and was stored first; all that this one did is undone.
         if Message.objects.filter(account=number.account, carrier_sid=carrier_sid).exists():
@@ -60,8 +63,9 @@ def _receive(
     body: str,
     media: list[dict[str, str]],
     opt_out_type: str,
+    at: datetime | None,
 ) -> Message | None:
-    now = timezone.now()
+    now = at or timezone.now()
     sight = look(number, from_number, carrier_sid, now)
     if sight.seen:
         return None
@@ -84,7 +88,7 @@ def _receive(
         status=Message.Status.RECEIVED,
         created_at=now,
     )
-    thread.last_message_at = now
+    thread.last_message_at = max(thread.last_message_at, now)
     thread.unread += 1
     keyword, refusal = keyword_in(body, opt_out_type), find_refusal(body)
     if keyword is not None and (reply := _act_on(keyword, message, number)):
@@ -98,7 +102,7 @@ def _receive(
             thread.needs_human = MAY_REFUSE
     if message.reply == Reply.PENDING:
         wait = timedelta(seconds=settings.SMS_ANSWER_AFTER_SECONDS)
-        thread.answer_due_at, thread.answer_failures = now + wait, 0
+        thread.answer_due_at, thread.answer_failures = timezone.now() + wait, 0
         transaction.on_commit(
             partial(nudges.answer, settings.SMS_ANSWER_AFTER_SECONDS), robust=True
         )

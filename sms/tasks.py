@@ -3,7 +3,7 @@ left to do."""
 
 from celery import shared_task
 
-from sms import answering, sending, statuses, window
+from sms import answering, recovery, sending, statuses, window
 
 
 @shared_task
@@ -25,3 +25,9 @@ def sweep() -> None:
     statuses.ask_about_silent()
     window.close_expired()
     answering.answer_due()
+
+
+@shared_task
+def recover() -> None:
+    """Take in texts whose webhooks were lost."""
+    recovery.recover_received()

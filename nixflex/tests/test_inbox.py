@@ -1,15 +1,18 @@
 """The inbox in a real browser: texts appear by themselves, and an operator steps in."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.factories import UserFactory
+from agents.factories import NoteFactory
 from nixflex.tests.browser import LOW_CONTRAST, complaints_of, keep_picture, running_browser
 from sms.factories import MessageFactory, ThreadFactory
-from sms.models import Message, Thread
+from sms.models import Message, Thread, ToolRound
 from sms.tests.twilio_side import texts_us
 
 pytestmark = [
@@ -39,11 +42,39 @@ def page(live_server, transactional_db, monkeypatch: pytest.MonkeyPatch) -> Iter
     assert complaints == []
 
 
+def ago(minutes: float) -> datetime:
+    return timezone.now() - timedelta(minutes=minutes)
+
+
 def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(page: Page):
     thread = ThreadFactory.create(open=True)
-    MessageFactory.create(thread=thread, taken=True, status="delivered")
+    MessageFactory.create(thread=thread, taken=True, status="delivered", created_at=ago(50))
+    called = NoteFactory.create(account=thread.account, at=ago(40))
+    asked = MessageFactory.create(
+        thread=thread,
+        inbound=True,
+        reply="answered",
+        created_at=ago(30),
+        body="Is Thursday at nine still free?",
+    )
+    ToolRound.objects.create(
+        message=asked,
+        number=1,
+        asked=[{"type": "tool_use", "id": "t", "name": "check_availability", "input": {}}],
+        results={"t": {"content": "{}", "failed": False}},
+    )
+    MessageFactory.create(
+        thread=thread,
+        taken=True,
+        origin="auto_reply",
+        status="delivered",
+        created_at=ago(29),
+        body="Yes, Thursday at 9 is free. Shall I move you there?",
+    )
     page.goto(f"/admin/sms/thread/{thread.pk}/change/")
-    expect(page.get_by_text("✓✓ delivered")).to_be_visible()
+    expect(page.get_by_text("✓✓ delivered").first).to_be_visible()
+    expect(page.get_by_text(called.text)).to_be_visible()
+    expect(page.get_by_text("the agent used check_availability")).to_be_visible()
 
     texts_us(thread.number, "Can I bring my dog?")
     expect(page.get_by_text("Can I bring my dog?")).to_be_visible(timeout=20_000)
@@ -61,3 +92,26 @@ def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(pa
     assert page.evaluate(LOW_CONTRAST, 4.5) == []
     assert Message.objects.get(origin="operator").written_by == "olivia"
     assert Thread.objects.get().taken_over_at is None
+
+
+def test_the_inbox_fits_a_phone(page: Page):
+    thread = ThreadFactory.create(open=True, needs_human="The person answered.")
+    NoteFactory.create(account=thread.account)
+    MessageFactory.create(
+        thread=thread, taken=True, status="delivered", body="https://example.com/" + "x" * 120
+    )
+    texts_us(thread.number, "Can I bring my dog? " * 10)
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    page.goto(f"/admin/sms/thread/{thread.pk}/change/")
+
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+    keep_picture(page, "inbox-phone")
+    widest = page.evaluate(
+        """() => Math.max(...[...document.querySelectorAll('.nf-inbox, .nf-inbox *')]
+            .map(element => element.getBoundingClientRect().right))"""
+    )
+    assert widest <= 390
+    page.get_by_label("Reply").fill("Of course.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Of course.", exact=True)).to_be_visible(timeout=20_000)

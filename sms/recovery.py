@@ -1,0 +1,87 @@
+"""Texts that people wrote and whose webhook never got through: found in the carrier's own list.
+
+The carrier tells of a text once or twice and then never again; a restart, or a minute without
+network, would lose it, and with it perhaps a STOP.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.core.cache import cache
+from django.utils import timezone
+
+from agents.models import PhoneNumber
+from carriers import twilio
+from carriers.errors import CarrierError
+from sms.inbound import receive
+from sms.models import Message
+
+log = structlog.get_logger(__name__)
+
+# Each number is looked at so often …
+LOOK_EVERY = timedelta(seconds=60)
+# … and so many at a time.
+NUMBERS_AT_ONCE = 20
+# By then the webhook itself has come, if it comes.
+LEAVE_TO_WEBHOOK = timedelta(seconds=30)
+# The carrier's times have whole seconds, and its list may lag.
+OVERLAP = timedelta(minutes=2)
+# Where nobody remembers when it was looked last.
+AT_FIRST = timedelta(hours=24)
+
+
+def recover_received(now: datetime | None = None) -> int:
+    """Take in the texts that no webhook brought; return how many.
+
+    A text is stored once, whether its webhook or the list brings it first.
+    """
+    now = now or timezone.now()
+    numbers = PhoneNumber.objects.select_related("account", "agent__api_key", "carrier_account")
+    looked = found = 0
+    for number in numbers.order_by("pk"):
+        if looked >= NUMBERS_AT_ONCE:
+            break
+        # Whoever sets it has the number for the next while.
+        if cache.add(f"texts-listed:{number.pk}", 1, LOOK_EVERY.total_seconds()):
+            looked += 1
+            found += _recover(number, now)
+    return found
+
+
+def _recover(number: PhoneNumber, now: datetime) -> int:
+    key = f"texts-listed-until:{number.pk}"
+    since = cache.get(key) or now - AT_FIRST
+    account = twilio.Account(
+        sid=number.carrier_account.sid, token=number.carrier_account.auth_token
+    )
+    try:
+        texts = twilio.received_messages(account, number.phone_number, since - OVERLAP)
+    except CarrierError as failure:
+        log.warning("texts_not_listed", number=number.pk, error=type(failure).__name__)
+        return 0
+    known = set(
+        Message.objects.of(number.account)
+        .filter(carrier_sid__in=[text.sid for text in texts])
+        .values_list("carrier_sid", flat=True)
+    )
+    due = [
+        text
+        for text in texts
+        if text.sid not in known
+        and text.created_at is not None
+        and number.created_at < text.created_at < now - LEAVE_TO_WEBHOOK
+    ]
+    found = 0
+    for text in due:
+        taken = receive(
+            number,
+            carrier_sid=text.sid,
+            from_number=text.from_,
+            body=text.body,
+            at=text.created_at,
+        )
+        found += taken is not None
+    if found:
+        log.warning("texts_recovered", number=number.pk, count=found)
+    cache.set(key, now, None)
+    return found

@@ -1,0 +1,127 @@
+"""Texts whose webhooks never came."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import responses
+from django.core.cache import cache
+from django.utils import timezone
+from django.utils.http import http_date
+
+from accounts.suppression import is_suppressed
+from agents.models import PhoneNumber
+from sms import recovery
+from sms.factories import PERSON, ThreadFactory, new_sid
+from sms.models import Message, Thread
+from sms.tests.twilio_side import message_json, messages_url, texts_us
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def thread() -> Thread:
+    cache.clear()
+    thread = ThreadFactory.create(open=True)
+    PhoneNumber.objects.update(created_at=timezone.now() - timedelta(days=2))
+    return thread
+
+
+def text(body: str, *, minutes_ago: float = 5, **fields: Any) -> dict[str, Any]:
+    at = timezone.now() - timedelta(minutes=minutes_ago)
+    date = http_date(at.timestamp()).replace("GMT", "+0000")
+    return (
+        message_json(
+            new_sid(),
+            **{"body": body, "from": PERSON, "direction": "inbound", "date_created": date},
+        )
+        | fields
+    )
+
+
+def lists(thread: Thread, *texts: dict[str, Any]) -> responses.BaseResponse:
+    page = {"messages": texts, "page_size": 50, "next_page_uri": None}
+    return responses.get(messages_url(thread), json=page)
+
+
+def test_a_text_that_no_webhook_brought_is_taken_in_as_of_when_it_was_written(
+    telco: Any, thread: Thread
+):
+    lost = text("Is it still on?")
+    lists(thread, lost)
+
+    assert recovery.recover_received() == 1
+
+    message = thread.messages.get()
+    assert (message.body, message.carrier_sid, message.reply) == (
+        "Is it still on?",
+        lost["sid"],
+        "pending",
+    )
+    age = timezone.now() - message.created_at
+    assert timedelta(minutes=5) <= age < timedelta(minutes=6)
+    thread.refresh_from_db()
+    assert thread.answer_due_at is not None
+
+
+def test_a_lost_stop_still_stops(telco: Any, thread: Thread):
+    lists(thread, text("STOP"))
+
+    recovery.recover_received()
+
+    assert is_suppressed(thread.account, PERSON, "voice") is not None
+
+
+def test_what_a_webhook_brought_what_we_wrote_and_what_is_still_on_its_way_is_left(
+    telco: Any, thread: Thread
+):
+    sid = new_sid()
+    texts_us(thread.number, "Hello", sid)
+    lists(
+        thread,
+        text("Hello", sid=sid),
+        text("Ours", direction="outbound-api"),
+        text("Just now", minutes_ago=0.1),
+        text("Before we had the number", minutes_ago=60 * 24 * 3),
+    )
+
+    assert recovery.recover_received() == 0
+
+    assert Message.objects.count() == 1
+
+
+def test_the_list_is_asked_for_once_a_minute_and_from_where_it_was_left(telco: Any, thread: Thread):
+    asked = lists(thread)
+
+    recovery.recover_received()
+    recovery.recover_received()
+    assert asked.call_count == 1
+    cache.delete(f"texts-listed:{thread.number_id}")
+    recovery.recover_received()
+
+    first, second = (parse_qs(urlsplit(call.request.url).query) for call in telco.calls)
+    assert first["To"] == [thread.our_number]
+    day_ago = datetime.fromisoformat(first["DateSent>"][0])
+    assert timezone.now() - day_ago > timedelta(hours=24)
+    assert timezone.now() - datetime.fromisoformat(second["DateSent>"][0]) < timedelta(minutes=3)
+
+
+def test_a_carrier_that_fails_is_asked_for_the_same_time_again(telco: Any, thread: Thread):
+    telco.add("GET", messages_url(thread), status=500)
+    assert recovery.recover_received() == 0
+
+    telco.reset()
+    cache.delete(f"texts-listed:{thread.number_id}")
+    lists(thread, text("Is it still on?", minutes_ago=60))
+
+    assert recovery.recover_received() == 1
+
+
+def test_the_page_is_read_as_the_carrier_writes_it(telco: Any, thread: Thread):
+    lists(thread, json.loads(json.dumps(text("“Quoted” 👍"))))
+
+    recovery.recover_received()
+
+    assert thread.messages.get().body == "“Quoted” 👍"
