@@ -8,7 +8,7 @@ like a sent request.
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -41,6 +41,7 @@ NOT_FOUND = 20404
 _FIRST_CODE = 10000
 _SDK_PREFIX = re.compile(r"^Unable to \w+ record: ")
 _PAGE = 50
+_MEDIA_AT_MOST = 10  # of one text
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -92,6 +93,7 @@ class CarrierMessage:
     body: str
     error_code: int | None
     created_at: datetime | None
+    media: tuple[dict[str, str], ...] = ()  # of received ones: url, content_type
 
 
 class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
@@ -437,13 +439,25 @@ def received_messages(account: Account, to: str, since: datetime) -> list[Carrie
     the newest."""
     with _Session(account) as client:
         messages = [
-            _read(message)
+            replace(_read(message), media=_media(client, message))
             for message in client.messages.list(
                 to=to, date_sent_after=since, limit=20 * _PAGE, page_size=20 * _PAGE
             )
             if message.direction == "inbound"
         ]
     return sorted(messages, key=lambda one: (str(one.created_at), one.sid))
+
+
+def _media(client: Client, message: Any) -> tuple[dict[str, str], ...]:
+    if message.num_media in {None, "", "0"}:
+        return ()
+    return tuple(
+        {
+            "url": f"{settings.TWILIO_API_URL}{str(one.uri).removesuffix('.json')}",
+            "content_type": str(one.content_type),
+        }
+        for one in client.messages(message.sid).media.list(limit=_MEDIA_AT_MOST)
+    )
 
 
 def _read(message: Any) -> CarrierMessage:

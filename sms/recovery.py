@@ -78,6 +78,7 @@ def _recover(number: PhoneNumber, now: datetime) -> int:
             carrier_sid=text.sid,
             from_number=text.from_,
             body=text.body,
+            media=list(text.media),
             at=text.created_at,
         )
         found += taken is not None

@@ -34,7 +34,7 @@ ASK_EVERY = timedelta(seconds=15)
 # … for as long as news is likely; then ever less often, for as long as it is possible.
 LIKELY = timedelta(minutes=10)
 POSSIBLE = timedelta(hours=72)
-_ASK_AT_MOST = 50
+_ASK_AT_MOST = 100
 _LEFT = frozenset({Message.Status.SENT, Message.Status.DELIVERED})
 
 

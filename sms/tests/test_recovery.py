@@ -1,12 +1,12 @@
 """Texts whose webhooks never came."""
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import responses
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 from django.utils.http import http_date
@@ -119,9 +119,15 @@ def test_a_carrier_that_fails_is_asked_for_the_same_time_again(telco: Any, threa
     assert recovery.recover_received() == 1
 
 
-def test_the_page_is_read_as_the_carrier_writes_it(telco: Any, thread: Thread):
-    lists(thread, json.loads(json.dumps(text("“Quoted” 👍"))))
+def test_attachments_of_a_recovered_text_are_on_record(telco: Any, thread: Thread):
+    lost = text("", num_media="1")
+    lists(thread, lost)
+    media = messages_url(thread, lost["sid"]).replace(".json", "/Media.json")
+    path = f"/2010-04-01/Accounts/AC1/Messages/{lost['sid']}/Media/ME1.json"
+    page = {"media_list": [{"sid": "ME1", "uri": path, "content_type": "image/png"}]}
+    responses.get(media, json=page | {"page_size": 50, "next_page_uri": None})
 
     recovery.recover_received()
 
-    assert thread.messages.get().body == "“Quoted” 👍"
+    url = f"{settings.TWILIO_API_URL}{path.removesuffix('.json')}"
+    assert thread.messages.get().media == [{"url": url, "content_type": "image/png"}]
