@@ -17,7 +17,7 @@ from carriers.errors import CarrierError
 logger = logging.getLogger(__name__)
 
 # The longest ring, a whisper, and the time that callbacks take.
-LOST_AFTER = timedelta(seconds=60)
+LOST_AFTER = timedelta(seconds=75)
 ASK_EVERY_S = 30
 AT_MOST = 20
 

@@ -19,7 +19,7 @@ from calls.outputs import transcript
 logger = logging.getLogger(__name__)
 
 WRITTEN_WITHIN_S = 6.0
-LONGEST = 600  # characters: longer than half a minute nobody listens
+LONGEST = 400  # characters: longer than half a minute nobody listens
 KEPT_S = 180
 VALID_FOR_S = 120
 
