@@ -5,6 +5,7 @@ Everything is read once, when a media socket opens, and written in a thread besi
 function is synchronous, opens and closes its own database connection use, and is safe to run twice.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ from calls.call_tools import tools_of
 from calls.dialling import carrier_account_of
 from calls.models import Call, CallEvent, Turn
 from calls.transfer_rules import NO_TRANSFERS, TransferRules, rules_for
-from carriers import twilio
+from carriers import twilio, twiml
 from carriers.errors import CarrierError
 from sms.models import Message
 from sms.services import text_from_call
@@ -392,9 +393,10 @@ def note_voicemail(call_pk: int, method: str) -> None:
 
 
 @_own_connection
-def hang_up(call_pk: int, reason: str) -> bool:
+def hang_up(call_pk: int, reason: str, *, say: tuple[str, str] | None = None) -> bool:
     """Commit the reason, then have the carrier end the call; a call that is over is fine.
 
+    ``say`` are last words for the carrier's own voice, and their language (``en-US``).
     False: the carrier could not be asked. The call ends all the same when the socket closes, as the
     carrier then asks what next, or by the sweep.
     """
@@ -404,6 +406,12 @@ def hang_up(call_pk: int, reason: str) -> bool:
     if account is None or not call.carrier_sid:
         return False
     try:
+        if say is not None:
+            words, language = say
+            document = twiml.say_and_hang_up(words, language=language)
+            with contextlib.suppress(CarrierError):  # then without a word
+                twilio.redirect(account, call.carrier_sid, twiml=document)
+                return True
         twilio.hang_up(account, call.carrier_sid)
     except CarrierError as failure:
         logger.warning("cannot hang up %s: %s", call.call_id, type(failure).__name__)

@@ -88,9 +88,10 @@ def hang_up() -> str:
     return str(response)
 
 
-def say_and_hang_up(words: str) -> str:
+def say_and_hang_up(words: str, *, language: str | None = None) -> str:
+    """Say ``words`` in the carrier's voice of ``language`` (``fr-FR``), and end the call."""
     response = VoiceResponse()
-    response.say(words)
+    response.say(words, language=language)
     response.hangup()
     return str(response)
 

@@ -10,6 +10,7 @@ from calls.live import LiveCall, SpokenTurn
 from calls.transfer_rules import Destination
 from media.caller import KEYS, Caller
 from media.courtesies import length_of, phrases_for
+from media.deafness import Deafness
 from media.events import (
     Action,
     Beep,
@@ -21,9 +22,12 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    FarewellByCarrier,
     HandOver,
     HangUp,
     Heard,
+    HearingBack,
+    HearingLost,
     MachineVerdict,
     ModelDone,
     ModelFailed,
@@ -79,6 +83,7 @@ class Conversation:
         self._caller = Caller(call, self._phrases)
         self._yielding = Yielding(call)
         self._refusing = Refusing()
+        self._deafness = Deafness()
         self._quiet_since = 0  # nobody has said anything since
         self._answer_later: TurnEnded | None = None
         # the opening
@@ -127,6 +132,10 @@ class Conversation:
                 self._hear_words(t, self._caller.fresh(event.text))
             case TurnEnded():
                 self._end_turn(self._caller.fresh_turn(event))
+            case HearingLost():
+                self._deafness.begin(t, event.tries)
+            case HearingBack():
+                self._hear_again(t)
             case ModelText() | ModelDone() | ModelFailed() | ToolsWanted():
                 agent.take_model(event)
             case ToolsDone():
@@ -174,6 +183,7 @@ class Conversation:
             self._caller.digits_due(),
             *self._meeting.wake_at(),
             self._yielding.until(self._caller),
+            self._leave_deaf_at(),
         )
         return min(deadline for deadline in deadlines if deadline is not None)
 
@@ -219,6 +229,8 @@ class Conversation:
 
     def _hear_voice(self, t: int, loud: bool) -> None:
         self._caller.hear_voice(t, loud)
+        if loud:
+            self._deafness.hear_voice()
         if self._opening_due() is not None:
             # The person is saying hello: wait for its end, but not for ever.
             self._opening_at = self._opening_cap if loud else min(t + BEAT_MS, self._opening_cap)
@@ -270,6 +282,18 @@ class Conversation:
             self._answer(event, since)
         else:
             self._go_on(t)
+
+    def _hear_again(self, t: int) -> None:
+        ms, apologise = self._deafness.end(t)
+        if not ms:
+            return
+        self._note("hears_again", deaf_ms=ms)
+        self._quiet_since = t
+        if apologise and self._agent.reply is None and not self._meeting.is_machine:
+            self._agent.say(t, "fallback", self._phrases.not_heard)
+
+    def _leave_deaf_at(self) -> int | None:
+        return self._deafness.leave_at() if self._agent.reply is None else None
 
     def _make_way(self, t: int) -> None:
         """Fall silent for a voice that may become an interruption."""
@@ -414,9 +438,14 @@ class Conversation:
             self._agent.give_up(t)
             self._agent.playout.take_overdue(t)
         if self._agent.mute:
-            self._hang_up(t, "failed")
+            self._leave_mute(t)
             return
         if self._is_overtime(t):
+            return
+        if (due := self._leave_deaf_at()) is not None and t >= due:
+            self._note("deaf_too_long")
+            words = self._phrases.deaf_goodbye
+            self._agent.say(t, "farewell", words, ends="failed", interruptible=False)
             return
         if (due := self._silence_at()) is not None and t >= due:
             self._break_silence(t)
@@ -435,6 +464,8 @@ class Conversation:
         later, self._answer_later = self._answer_later, None
         if reply.goes_to is not None:
             self._hand_over(reply.goes_to)
+        elif reply.written and reply.frame_at is None and self._agent.voice_failures:
+            self._agent.say(t, "fallback", self._phrases.trouble)
         elif reply.ends:
             self._hang_up(t, reply.ends)
         elif reply.not_put_through:
@@ -464,7 +495,8 @@ class Conversation:
             return None
         half = max(self.call.silence_hangup_s * 500, 1_000)
         patience = max(self._patience, self._meeting.patience)
-        return max(self._quiet_since + half + patience, caller.noise_until())
+        quiet_until = self._quiet_since + half + patience
+        return max(quiet_until, caller.noise_until(), self._deafness.excused_until())
 
     def _break_silence(self, t: int) -> None:
         if self._nudged:
@@ -486,6 +518,12 @@ class Conversation:
             ends = "max_duration_reached"
             self._agent.say(t, "farewell", text, ends=ends, interruptible=False)
         return t >= longest
+
+    def _leave_mute(self, t: int) -> None:
+        """Our voice is gone: the carrier takes leave in its own."""
+        self._agent.cut(t)
+        self._do(FarewellByCarrier("failed", self._phrases.mute_goodbye))
+        self.over = True
 
     def _hang_up(self, t: int, reason: str) -> None:
         self._agent.cut(t)

@@ -24,6 +24,10 @@ class Phrases:
     lost_you: str
     trouble: str
     nobody_there: str
+    not_heard: str
+    deaf_goodbye: str
+    mute_goodbye: str  # said by the carrier's own voice …
+    locale: str  # … of this language
     putting_through: str = "One moment, I'll put you through."
 
 

@@ -76,6 +76,18 @@ class TurnResumed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HearingLost(Event):
+    """The transcriber is gone, for the ``tries``-th time in a row: the caller is not heard."""
+
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class HearingBack(Event):
+    """The caller is heard again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelText(Event):
     """The model wrote a little more of the reply that was asked for as ``generation``."""
 
@@ -262,6 +274,13 @@ class HandOver:
     number: str  # E.164
     kind: str  # "cold" | "warm"
     after_turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class FarewellByCarrier(HangUp):
+    """A hang-up where our own voice is gone: the carrier says ``words`` in its own before it."""
+
+    words: str
 
 
 @dataclass(frozen=True, slots=True)

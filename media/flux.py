@@ -42,6 +42,7 @@ class Flux:
     """``/v2/listen``. A turn's transcript is cumulative, and starts anew with each socket."""
 
     frames_at_once = 4  # 80 ms, as the service wants it; barge-in goes by our own ear
+    reports_silence = True
     dies_unfed = False
 
     def __init__(self, hearing: Hearing, told: Told, unanswered: Unanswered) -> None:

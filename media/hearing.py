@@ -79,6 +79,7 @@ class Recogniser(Protocol):
     """One model's manner: how it is asked, and what its messages mean."""
 
     frames_at_once: int  # of 20 ms; it wants no fewer
+    reports_silence: bool  # it says something of any audio, so that nothing means that it is deaf
     dies_unfed: bool  # it closes a socket that gets neither audio nor a sign of life
 
     def connect(self) -> AbstractAsyncContextManager[Any]:

@@ -20,6 +20,7 @@ class Nova:
     """``/v1/listen``."""
 
     frames_at_once = 1
+    reports_silence = False
     dies_unfed = True
 
     def __init__(self, hearing: Hearing, told: Told, unanswered: Unanswered) -> None:

@@ -25,6 +25,7 @@ from media.audio import VoiceActivity, VoiceRise
 from media.beep import BeepDetector
 from media.brain import write_reply
 from media.conversation import Conversation
+from media.courtesies import phrases_for
 from media.events import (
     Action,
     AskModel,
@@ -39,10 +40,13 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    FarewellByCarrier,
     FoundVoicemail,
     HandOver,
     HangUp,
     Heard,
+    HearingBack,
+    HearingLost,
     MachineVerdict,
     ModelDone,
     ModelFailed,
@@ -141,9 +145,8 @@ class Session:
                 may_end=lambda text: self._step(TurnMayEnd(self.now(), text)),
                 resumed=lambda text: self._step(TurnResumed(self.now(), text)),
             ),
-            on_trouble=lambda error, tries: self._note(
-                Note("transcriber_lost", {"error": error, "tries": tries})
-            ),
+            on_trouble=self._lose_hearing,
+            on_back=lambda: self._step(HearingBack(self.now())),
         )
         self._voice = Voice(call.voice, call.speaking_rate, opening.audio if opening else None)
         self._writer = Writer(
@@ -163,6 +166,7 @@ class Session:
                 ClauseFailed(self.now(), clause_id, error)
             ),
         )
+        self._locale = phrases_for(str(call.extras.get("start_language") or call.language)).locale
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_task: asyncio.Task[None] | None = None
@@ -295,6 +299,10 @@ class Session:
         self._note(Note(kind, data))
         self._flush_events()
 
+    def _lose_hearing(self, error: str, tries: int) -> None:
+        self._note(Note("transcriber_lost", {"error": error, "tries": tries}))
+        self._step(HearingLost(self.now(), tries))
+
     def _end_turn(self, text: str, confidence: float) -> None:
         t = self.now()
         # By our own ear, not by when the transcriber said so: the caller's wait begins there.
@@ -371,6 +379,8 @@ class Session:
                 self._note(action)
             case HandOver():
                 self._hold(self._hand_over(action), name="hang up")
+            case FarewellByCarrier():
+                self._hold(self._hang_up(action.reason, action.words), name="hang up")
             case HangUp():
                 self._hold(self._hang_up(action.reason), name="hang up")
 
@@ -415,11 +425,12 @@ class Session:
         finally:
             self.done.set()
 
-    async def _hang_up(self, reason: str) -> None:
+    async def _hang_up(self, reason: str, words: str = "") -> None:
         """End the call at the carrier; whatever comes of that, this socket's work is done."""
         try:
             async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-                await in_thread(live.hang_up, self.call.pk, reason)
+                say = (words, self._locale) if words else None
+                await in_thread(partial(live.hang_up, say=say), self.call.pk, reason)
         except Exception:
             # The closed socket lets the carrier ask for the next verb, which is a hang-up as well.
             logger.exception("hang-up failed", extra={"call_id": self.call.call_id})

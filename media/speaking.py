@@ -46,6 +46,7 @@ MOST_ROUNDS = 3  # of tools in one reply
 TOOLS_GRACE_MS = 2_000
 FILLER_AFTER_MS = 500  # a tool that answers sooner needs no words
 _FOR_MACHINES = frozenset({"IVR", "PRESS", "IVR_END", "VOICEMAIL"})
+SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", '."', '?"', '!"')
 TAG = -1  # the generation of what a tag asks for: no reply waits for it
 
 
@@ -190,13 +191,19 @@ class Speaking:
             self._say_fallback(event.t, reply)
 
     def _fail_text(self, event: ModelFailed) -> None:
-        """Once more if nothing was written; else what was written stands."""
+        """Once more if nothing was written; else what was written stands, and an apology behind
+        half a sentence.
+        """
         if (reply := self._written_by(event.generation)) is None:
             return
         data = {"error": event.error, "spoken": bool(reply.written), "tries": reply.tries}
         self._do(Note("model_failed", data))
         self._do(CancelModel())
         if reply.written:
+            if not reply.written[-1].endswith(SENTENCE_ENDS):
+                # It is not begun again; whoever heard half of it learns that there is no more.
+                text = self._call.fallback_message or self._phrases.trouble
+                self._take_clause(event.t, reply, text)
             reply.done = True
         elif reply.tries < MOST_TRIES:
             self._generation += 1

@@ -28,22 +28,31 @@ _LOST = (OSError, TimeoutError, ApiError, websockets.exceptions.WebSocketExcepti
 class Transcriber:
     """One call's stream to the recogniser. ``run`` until cancelled; ``feed`` never waits.
 
-    ``told`` gets words and turns, ``on_trouble(error, tries)`` each lost connection; a new one
-    gets the audio that the old one left without an answer.
+    ``told`` gets words and turns, ``on_trouble(error, tries)`` each lost connection, ``on_back()``
+    the end of such trouble. A new connection gets the audio that the old one left without an
+    answer; if that is more than 10 s, none of it.
     """
 
     def __init__(
-        self, hearing: Hearing, told: Told, *, on_trouble: Callable[[str, int], None]
+        self,
+        hearing: Hearing,
+        told: Told,
+        *,
+        on_trouble: Callable[[str, int], None],
+        on_back: Callable[[], None],
     ) -> None:
         self._unanswered = Unanswered()
         hears = Flux if hearing.model.startswith("flux") else Nova
         self._recogniser: Recogniser = hears(hearing, told, self._unanswered)
         self._on_trouble = on_trouble
+        self._on_back = on_back
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._news = asyncio.Event()
         self._quiet = 0  # frames since the last with a voice
         self._sent = 0  # frames
         self._tries = 0  # lost connections in a row
+        self._deaf = False
+        self._silent = False  # the last socket answered to no voice
         self._unheeded = 0  # frames of voice since the service last said anything
         self._patience: asyncio.Timeout | None = None
 
@@ -75,12 +84,18 @@ class Transcriber:
                     async with self._recogniser.connect() as socket:
                         patience.reschedule(None)
                         self._patience, self._unheeded = patience, 0
+                        if len(self._waiting) == MOST_WAITING:
+                            self._waiting.clear()  # it would be answered as if said just now
+                        if not (self._recogniser.reports_silence or self._silent):
+                            self._hears()
                         await self._listen(socket)
                 error = "closed"
             except _LOST as lost:
                 error = "silent" if self._unheeded >= DEAF else _name(lost)
+            self._silent = error == "silent"
             self._patience, self._unheeded = None, 0
             self._tries += 1
+            self._deaf = True
             PROVIDER_ERRORS.labels("transcriber", error).inc()
             self._on_trouble(error, self._tries)
             self._recogniser.lost()
@@ -96,11 +111,17 @@ class Transcriber:
                 self._unheeded = 0
                 if getattr(message, "type", None) != "Connected":
                     self._tries = 0  # it does more than greet
+                    self._hears()
                 self._recogniser.take(message)
         finally:
             for task in helpers:
                 task.cancel()
             await asyncio.wait(helpers)
+
+    def _hears(self) -> None:
+        if self._deaf:
+            self._deaf = False
+            self._on_back()
 
     async def _send(self, socket: Any) -> None:
         """Audio as it comes; frames that came together go together."""

@@ -274,6 +274,38 @@ def test_a_hang_up_that_does_not_reach_the_carrier_keeps_the_reason(telco: Any):
     assert call.intended_reason == "completed"
 
 
+def test_last_words_are_left_to_the_carriers_voice(telco: Any):
+    call = CallFactory.create(live=True)
+    seen = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        seen.append((Call.objects.get(pk=call.pk).intended_reason, form_of(request)["Twiml"][0]))
+        return 200, {}, "{}"
+
+    telco.add_callback("POST", calls_url(call.number, call.carrier_sid), callback=answer)
+
+    assert live.hang_up(call.pk, "failed", say=("Au revoir.", "fr-FR"))
+
+    [(reason, twiml)] = seen
+    assert reason == "failed"
+    assert '<Say language="fr-FR">Au revoir.</Say><Hangup />' in twiml
+
+
+def test_a_carrier_that_does_not_take_the_last_words_hangs_up_without(telco: Any):
+    call = CallFactory.create(live=True)
+    asked = []
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        asked.append(sorted(form_of(request)))
+        return (500 if len(asked) == 1 else 200), {}, "{}"
+
+    telco.add_callback("POST", calls_url(call.number, call.carrier_sid), callback=answer)
+
+    assert live.hang_up(call.pk, "failed", say=("Goodbye.", "en-US"))
+
+    assert asked == [["Twiml"], ["Status"]]
+
+
 def test_a_recording_is_known_from_its_first_write_on_but_not_handed_out_before_the_end():
     call = CallFactory.create(dialled=True)
     opened(call)

@@ -4,7 +4,8 @@ the test tells them at the moment it tells them."""
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
@@ -12,12 +13,20 @@ from aiohttp.test_utils import TestServer
 CLAUSE_MS = 300
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A reply that goes wrong behind ``text``: it stalls, is dropped, fails, or is refused."""
+
+    text: str
+    how: Literal["stall", "drop", "error", "refusal"]
+
+
 class Providers:
     """Deepgram, Claude and Twilio's call update on one port."""
 
     def __init__(self) -> None:
         # In order: a text, a status to refuse with, or tools to ask for by name.
-        self.replies: list[str | int | dict[str, dict[str, Any]]] = []
+        self.replies: list[str | int | dict[str, dict[str, Any]] | Broken] = []
         self.prompts: list[dict[str, Any]] = []
         self.said: list[str] = []
         self.by_rest: list[str] = []
@@ -30,10 +39,14 @@ class Providers:
         self.ended: list[dict[str, str]] = []
         self.voices: list[tuple[dict[str, str], web.WebSocketResponse]] = []
         self.refuse_speak_socket = False
+        self.refuse_speaking = 0  # so many requests by REST get 429
+        self.break_speaking = 0  # so many clauses are broken off in their middle
         self.refuse_speak = False
         self.before_reply: Callable[[], Awaitable[None]] | None = None
         self.refuse_listening = 0  # so many upgrades get 429
         self.listening = asyncio.Event()
+        self.not_listening = asyncio.Event()  # an upgrade was refused
+        self.given_up = asyncio.Event()  # somebody had enough of a reply that stalled
         app = web.Application()
         app.add_routes(
             [
@@ -105,6 +118,7 @@ class Providers:
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         if self.refuse_listening:
             self.refuse_listening -= 1
+            self.not_listening.set()
             return web.Response(status=429)
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
@@ -129,6 +143,10 @@ class Providers:
             order = json.loads(message.data)
             if order["type"] == "Speak":
                 self.said.append(order["text"])
+            elif order["type"] == "Flush" and self.break_speaking:
+                self.break_speaking -= 1
+                await ws.send_bytes(b"\x10" * (CLAUSE_MS // 2) * 8)
+                await ws.close(code=1011)
             elif order["type"] == "Flush":
                 await ws.send_bytes(b"\x10" * CLAUSE_MS * 8)
                 await ws.send_json({"type": "Flushed", "sequence_id": sequence})
@@ -140,6 +158,9 @@ class Providers:
     async def _speak(self, request: web.Request) -> web.Response:
         if self.refuse_speak:
             return web.Response(status=500)
+        if self.refuse_speaking:
+            self.refuse_speaking -= 1
+            return web.Response(status=429)
         self.by_rest.append((await request.json())["text"])
         return web.Response(body=b"\x10" * CLAUSE_MS * 8)
 
@@ -153,9 +174,32 @@ class Providers:
             return web.json_response({"type": "error", "error": error}, status=reply)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
-        for kind, data in _events(reply):
+        broken = reply if isinstance(reply, Broken) else None
+        for kind, data in _events(broken.text if broken else cast("Reply", reply)):
+            if broken and kind == "content_block_stop":
+                break
             await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+        if broken:
+            await self._break(request, response, broken.how)
         return response
+
+    async def _break(self, request: web.Request, response: web.StreamResponse, how: str) -> None:
+        if how == "stall":
+            try:
+                await asyncio.Event().wait()  # cancelled when the client goes
+            finally:
+                self.given_up.set()
+        elif how == "drop":
+            assert request.transport is not None
+            request.transport.abort()
+        elif how == "error":
+            error = {"type": "overloaded_error", "message": "no"}
+            await response.write(
+                f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode()
+            )
+        else:
+            for kind, data in list(_events("", stop_reason="refusal"))[2:]:
+                await response.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
 
     async def _update_call(self, request: web.Request) -> web.Response:
         self.ended.append({str(k): str(v) for k, v in (await request.post()).items()})
@@ -163,7 +207,10 @@ class Providers:
         return web.json_response({"sid": sid, "status": "completed"})
 
 
-def _events(reply: str | dict[str, dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
+Reply = str | dict[str, dict[str, Any]]
+
+
+def _events(reply: Reply, stop_reason: str = "") -> Iterable[tuple[str, dict[str, Any]]]:
     text, tools = (reply, {}) if isinstance(reply, str) else ("", reply)
     usage = {"input_tokens": 1, "output_tokens": 1}
     message: dict[str, Any] = {
@@ -186,6 +233,7 @@ def _events(reply: str | dict[str, dict[str, Any]]) -> Iterable[tuple[str, dict[
         delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
         yield "content_block_delta", {"type": "content_block_delta", **at, "delta": delta}
         yield "content_block_stop", {"type": "content_block_stop", **at}
-    end = {"stop_reason": "tool_use" if tools else "end_turn", "stop_sequence": None}
+    stop_reason = stop_reason or ("tool_use" if tools else "end_turn")
+    end = {"stop_reason": stop_reason, "stop_sequence": None}
     yield "message_delta", {"type": "message_delta", "delta": end, "usage": usage}
     yield "message_stop", {"type": "message_stop"}
