@@ -6,19 +6,23 @@ from aiohttp import web
 
 from . import directory
 
+KNOWN = ("say", "interrupts", "muted", "answers", "rings_s")
+
 
 def _changes(body: Any) -> dict[str, Any]:
     """Check an override; raise a 400 that says what is wrong."""
     if not isinstance(body, dict):
         raise _wrong("the body must be a JSON object")
-    if unknown := body.keys() - {"say", "muted", "answers", "rings_s"}:
-        raise _wrong(f"unknown: {', '.join(sorted(unknown))}; known: say, muted, answers, rings_s")
+    if unknown := body.keys() - set(KNOWN):
+        raise _wrong(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(KNOWN)}")
     changes = dict(body)
     if "say" in body:
         lines = [body["say"]] if isinstance(body["say"], str) else body["say"]
         if not isinstance(lines, list) or not all(isinstance(s, str) and s.strip() for s in lines):
             raise _wrong("say must be a sentence or a list of sentences")
         changes["say"] = tuple(lines)
+    if not isinstance(body.get("interrupts", ""), str):
+        raise _wrong("interrupts must be a sentence")
     if not isinstance(body.get("muted", False), bool):
         raise _wrong("muted must be true or false")
     choices = get_args(directory.Answers)

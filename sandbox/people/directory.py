@@ -1,8 +1,9 @@
 """Who answers which number: a table, like the test cards of a payment company.
 
-Numbers are from the ranges reserved for fiction (+1 XXX 555 01XX), so nobody real can be meant.
-Any other number of that range, and any British mobile number (+447…), is answered by a plain
-friendly human with a name, a voice and a free afternoon of their own.
+The table's numbers are from a range reserved for fiction (+1 XXX 555 01XX). Any other number of
+that range is answered by a plain friendly human with a name, a voice and a free afternoon of their
+own. So is any British mobile number (+447…): those are not fictional, real people have them, and
+whoever leaves the sandbox with such a number in hand rings a real telephone.
 """
 
 import re
@@ -38,8 +39,9 @@ class Person:
     """Somebody (or something) with a telephone.
 
     ``rings_s`` and ``amd_ms`` (answering-machine detection) say when, ``answered_by`` is the
-    carrier's verdict. ``refusal_code`` is the error the carrier answers at the call's creation,
-    ``text_error_code`` the one a text ends with.
+    carrier's verdict. ``interrupts`` is a sentence with which they break in, once, into what they
+    hear after the last of ``say``. ``refusal_code`` is the error the carrier answers at the
+    call's creation, ``text_error_code`` the one a text ends with.
     """
 
     number: str
@@ -58,6 +60,7 @@ class Person:
     hesitates: bool = False
     second_voice: Timbre = field(default=_MEN[1])
     say: tuple[str, ...] = ()
+    interrupts: str = ""
     muted: bool = False
     called: bool = False
 
@@ -89,6 +92,7 @@ class Person:
             "refusal_code": self.refusal_code,
             "text_error_code": self.text_error_code,
             "say": list(self.say),
+            "interrupts": self.interrupts,
             "muted": self.muted,
         }
 
@@ -159,6 +163,13 @@ _PEOPLE = (
         _human("+12025550129", "A colleague who takes transfers.", manner=manners.takes_transfers),
         life=Life("Tom", "Baker"),
         voice=_MEN[0],
+    ),
+    _human(
+        "+12025550130",
+        "Somebody else's voicemail: greeting, beep, records.",
+        manner=machines.voicemail,
+        answered_by="machine_end_beep",
+        amd_ms=4000,
     ),
     _human("+12025550131", "Refused: no permission for this country.", refusal_code=21215),
     _human("+12025550132", "Refused: not a valid number.", refusal_code=21217),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 6.0
 _LINGER_S = 4.0
+BREAKS_IN_AFTER_S = 1.5
 
 
 async def friendly(person: "Person", phone: Phone) -> None:
@@ -25,7 +26,11 @@ async def friendly(person: "Person", phone: Phone) -> None:
 
 async def _converse(person: "Person", phone: Phone, script: Script) -> None:
     unanswered = 0
+    breaks_in = bool(person.interrupts)
     while True:
+        if breaks_in and not script.opening:
+            breaks_in = False
+            await _break_in(phone, person.interrupts)
         heard = await phone.turn(PATIENCE_S)
         if not heard:
             unanswered += 1
@@ -53,6 +58,15 @@ async def _speak(person: "Person", phone: Phone, reply: Reply) -> None:
         if n:
             await phone.pause(1.0)
         await phone.say(piece, speed=0.8)
+
+
+async def _break_in(phone: Phone, sentence: str) -> None:
+    """Speak into the next thing that is heard, and answer only what comes after that."""
+    began = phone.other_spoke_s
+    await phone.until(lambda: phone.other_spoke_s - began >= BREAKS_IN_AFTER_S)
+    await phone.say(sentence)
+    await phone.until(lambda: not (phone.other_speaking or phone.hearing_pending), 1.0)
+    phone.heard_since()
 
 
 async def talks_over(person: "Person", phone: Phone) -> None:

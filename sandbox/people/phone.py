@@ -94,6 +94,11 @@ class Phone:
         return self._ear.quiet_s
 
     @property
+    def hearing_pending(self) -> bool:
+        """Something was heard whose words are not known yet."""
+        return self._ear.pending
+
+    @property
     def turn_over(self) -> bool:
         """The other side has said something and stopped."""
         return self._turn_over and not self.other_speaking
@@ -114,7 +119,7 @@ class Phone:
             lambda: (
                 self.turn_over
                 or (
-                    not (self.other_speaking or self._ear.pending)
+                    not (self.other_speaking or self.hearing_pending)
                     and min(self.quiet_s, self.now - began) > patience_s
                 )
             )

@@ -64,6 +64,7 @@ def rules_of(life: Life) -> tuple[Rule, ...]:
             f"Yes, this is {first}.",
             f"Yes, {first} speaking.",
         ),
+        _rule(r"say yes|confirm shall i", "Yes, please.", "Yes."),
         _rule(r"e ?mails?( address)?", f"It's {first} dot {life.last} at example dot com."),
         _rule(
             r"(phone|telephone|mobile|cell|call ?back|best|contact) number"

@@ -66,6 +66,33 @@ async def test_what_a_demo_tells_a_person_to_say_comes_first_and_word_for_word()
     assert call.sentences == [*say, "Thank you. Goodbye."]
 
 
+async def test_who_is_told_to_interrupt_breaks_in_once_after_the_last_of_their_lines() -> None:
+    break_in = "Sorry, where can I park?"
+    directory.override("+447386172392", say=("How much is a check-up?",), interrupts=break_in)
+
+    lines = [
+        "Good morning, this is Mia.",
+        "A check-up takes half an hour, costs forty pounds, and includes a polish.",
+        "Parking is behind the building.",
+        "Have a nice day. Goodbye.",
+    ]
+    call = await Call(lines, first=True).with_(person("+447386172392"))
+
+    assert call.sentences[:2] == ["How much is a check-up?", break_in]
+    assert call.sentences.count(break_in) == 1
+    assert call.sentences[-1] == "Thank you. Goodbye."
+    assert call.interrupted_after_s is not None
+    assert 1.4 < call.interrupted_after_s < 2.2
+
+
+async def test_a_read_back_is_answered_with_a_plain_yes() -> None:
+    anna = person("+12025550110")
+    line = "Just to confirm: shall I book an appointment for Friday? Please say yes to confirm."
+    call = await Call([line, "Thank you. Goodbye."], first=True, inbound=True).with_(anna)
+
+    assert call.sentences == ["Yes, please.", "Thank you. Goodbye."]
+
+
 async def test_a_muted_person_is_only_silence_on_the_line() -> None:
     directory.override("+12025550110", muted=True, say=("You cannot hear this.",))
 
