@@ -1,92 +1,110 @@
-"""One simulated call, placed through the public API and told as it happens.
+"""Simulated calls, placed through the public API and told as they happen.
 
 What each side *heard* is recognised from audio: the person's ear listens to the agent's voice off
 the line, and the agent's transcript is what the speech service made of the person's voice.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Any
-
-import httpx
+from collections.abc import Callable
 
 from calls.models import Call, Turn
 from demo.console import Console
+from demo.sandbox import Event, SandboxView
 from sandbox.speech.wer import wer
+from sandbox.speech.wer import words as words_of
 
 LONGEST_CALL_S = 240.0
-PERSON_SAID, PERSON_HEARD = "person_said", "person_heard"
-
-
-class SandboxView:
-    """What the sandbox saw, and how its people are told what to do (sandbox/README.md)."""
-
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=10.0)
-        self._seen = int(self._http.get("/_sandbox/journal").json()["last"])
-
-    def news(self) -> Iterator[dict[str, Any]]:
-        answer = self._http.get("/_sandbox/journal", params={"after": self._seen}).json()
-        for event in answer["events"]:
-            self._seen = max(self._seen, event["n"])
-            yield event
-
-    def instruct(self, number: str, **what: Any) -> str:
-        """Have the person at ``number`` say a sentence, or be muted; return their first name."""
-        answer = self._http.put(f"/_sandbox/people/{number}", json=what).raise_for_status()
-        return str(answer.json()["name"]).split()[0]
+LOOKS_EVERY_S = 0.1
 
 
 class Follower:
-    """Prints one call until it is over."""
+    """Tells one call until it is over.
 
-    def __init__(self, console: Console, sandbox: SandboxView, *, agent: str, person: str) -> None:
+    ``on_talk`` is called once, before its first turn. ``interrupts`` is what the person breaks in
+    with: it is told after what it broke into, which is on record only when it is over.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        call_id: str,
+        *,
+        agent: str,
+        person: str,
+        on_talk: Callable[[Call], None] | None = None,
+        interrupts: str = "",
+    ) -> None:
         self.console = console
-        self.sandbox = sandbox
+        self.call = Call.objects.get(call_id=call_id)
         self.agent = agent
         self.person = person
+        self._on_talk = on_talk
+        self._interrupts = interrupts
         self._told_turns = 0
         self._told_status = ""
-        self._said: list[str] = []  # by the person, since the agent's last transcript of them
-        self.rates: list[float] = []
+        self._said: list[str] = []  # by the person, in this call
+        self._understood: list[str] = []
 
-    def follow(self, call_id: str) -> Call:
-        """Return the call once it is over; raises ``TimeoutError`` after four minutes."""
-        deadline = time.monotonic() + LONGEST_CALL_S
-        while time.monotonic() < deadline:
-            call = Call.objects.get(call_id=call_id)
-            self._tell_status(call)
-            for event in self.sandbox.news():
-                self._tell_event(event)
-            for turn in call.turns.filter(sequence__gte=self._told_turns):
-                self._tell_turn(turn)
-            if call.is_over:
-                return call
-            time.sleep(0.1)
-        raise TimeoutError("the call did not end within four minutes")
+    def tell(self, events: list[Event]) -> bool:
+        """Print what is new; return whether the call is over."""
+        self.call.refresh_from_db()
+        self.tell_status()
+        for event in events:
+            if event.get("number") == self.call.to_number:
+                self.tell_event(event)
+        for turn in self.call.turns.filter(sequence__gte=self._told_turns):
+            self._told_turns = turn.sequence + 1
+            if self._on_talk is not None:
+                self._on_talk(self.call)
+                self._on_talk = None
+            self.tell_turn(turn)
+        return self.call.is_over
 
-    def _tell_status(self, call: Call) -> None:
-        if call.status != self._told_status and not call.is_over:
-            self.console.moment(call.status)
-        self._told_status = call.status
+    def tell_status(self) -> None:
+        shown = {"ringing": f"{self.person}'s telephone rings", "in-progress": "answered"}
+        status = str(self.call.status)
+        if status != self._told_status and status in shown:
+            self.console.moment(shown[status])
+        self._told_status = status
 
-    def _tell_event(self, event: dict[str, Any]) -> None:
-        if event["kind"] == PERSON_SAID:
+    def tell_event(self, event: Event) -> None:
+        if event["kind"] == "person_said":
             self._said.append(event["text"])
-            self.console.says(self.person, event["text"])
-        elif event["kind"] == PERSON_HEARD:
-            self.console.heard(self.person, event["text"])
+            if event["text"] != self._interrupts:
+                self.console.says(self.person, event["text"])
 
-    def _tell_turn(self, turn: Turn) -> None:
-        self._told_turns = turn.sequence + 1
+    def tell_turn(self, turn: Turn) -> None:
         if turn.role == Turn.Role.AGENT:
             note = f"answered in {turn.latency_ms} ms" if turn.latency_ms is not None else ""
-            if turn.interrupted:
-                note = f"{note}, interrupted".strip(", ")
-            self.console.says(self.agent, turn.text, note)
+            self.console.says(self.agent, turn.text + (" …" if turn.interrupted else ""), note)
+            if turn.interrupted and self._interrupts in self._said:
+                self.console.says(self.person, f"(talks over her) {self._interrupts}")
             return
-        said = " ".join(self._said)
-        self._said.clear()
-        rate = wer(said, turn.text)
-        self.rates.append(rate)
-        self.console.heard(self.agent, turn.text, f"(word error rate {rate:.0%})")
+        self._understood.append(turn.text)
+        if not set(words_of(turn.text)) <= set(words_of(" ".join(self._said))):
+            self.console.heard(self.agent, turn.text)
+
+    def summary(self) -> str:
+        """One line on how the call went."""
+        answers = [turn.latency_ms for turn in self.call.turns.all() if turn.latency_ms is not None]
+        parts = [f"{self.call.duration_ms / 1000:.0f} s"]
+        if answers:
+            parts.append(f"{len(answers)} answers, {sum(answers) // len(answers)} ms on average")
+        if self._understood:
+            rate = wer(" ".join(self._said), " ".join(self._understood))
+            parts.append(f"{rate:.0%} of {self.person}'s words misheard")
+        elif self.call.duration_ms:
+            parts.append(f"nothing was heard of {self.person}")
+        return " · ".join(parts)
+
+
+def follow(sandbox: SandboxView, *followers: Follower) -> None:
+    """Return once all these calls are over; raises ``TimeoutError`` after four minutes."""
+    deadline = time.monotonic() + LONGEST_CALL_S
+    while time.monotonic() < deadline:
+        events = sandbox.news()
+        over = [follower.tell(events) for follower in followers]
+        if all(over):
+            return
+        time.sleep(LOOKS_EVERY_S)
+    raise TimeoutError("The call did not end within four minutes: see it in the dashboard.")

@@ -16,6 +16,8 @@ from sandbox.model.words import capitalised, content_stems, decapitalised, full_
 
 _NO_MOVE: list[str] = []
 _MENU = "[Phone menu]"
+_ASKS_WHEN = re.compile(r"\b(?:what time|when|which day|what day)\b", re.I)
+_THEIR_OWN = re.compile(r"\bmy\b|\b(?:am|do|did|have|was) i\b", re.I)
 
 
 class Dialogue:
@@ -233,19 +235,17 @@ class Dialogue:
         for rule in self._matching_rules(question):
             if parts := self._carry_out(rule):
                 return parts
-        asks_when = re.search(r"\b(?:what time|when|which day|what day)\b", question, re.I)
-        own = re.search(r"\bmy\b|\b(?:am|do|did|have|was) i\b", question, re.I)
-        if asks_when and own and (note := fitting_note(self.prompt, f"{question} appointment")):
-            return [recall(note, self.prompt, self.say)]
+        if known := self.known(question):
+            return [known]
         context = " ".join((self.agent_said[-1:] or [""]) + self.caller_said[-2:-1])
         if found := best_facts(question, self.prompt.facts, context):
             return found
-        notes = [note.text for note in self.prompt.notes]
+        notes = [note.text for note in self.prompt.notes if note.tells]
         if found := best_facts(question, notes):
             note = next(note for note in self.prompt.notes if note.text == found[0])
             return [recall(note, self.prompt, self.say)]
-        if asks_when and (note := fitting_note(self.prompt)):
-            return [recall(note, self.prompt, self.say)]
+        if _ASKS_WHEN.search(question) and (own := fitting_note(self.prompt)):
+            return [recall(own, self.prompt, self.say)]
         if re.match(r"\W*(?:hi|hello)?\W*how are you", question, re.I):
             return [self.say("fine")]
         if moves.GREETING.match(question):
@@ -253,6 +253,13 @@ class Dialogue:
         if self.agenda.wants(question):
             return []
         return [self.say("no_information")]
+
+    def known(self, question: str) -> str:
+        """What earlier conversations settled about "when is my …?"; "" where they did not."""
+        if not (_ASKS_WHEN.search(question) and _THEIR_OWN.search(question)):
+            return ""
+        note = fitting_note(self.prompt, f"{question} appointment")
+        return recall(note, self.prompt, self.say) if note else ""
 
     def _ruled(self, heard: str) -> list[str]:
         for rule in self._matching_rules(heard):

@@ -130,7 +130,8 @@ class _Filler:
         items = self._resolved(schema.get("items", {}))
         least = schema.get("minItems", 0)
         made: list[Any] = []
-        if items.get("type") == "string" and "enum" not in items and not items.get("pattern"):
+        shaped = items.keys() & {"enum", "pattern", "format"}
+        if items.get("type") == "string" and not shaped:
             cue = content_stems(about)
             said = [
                 s

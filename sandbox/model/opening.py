@@ -98,14 +98,14 @@ def first_question(prompt: Prompt, say: Phrasing) -> str:
 def fitting_note(prompt: Prompt, question: str = "") -> Note | None:
     """The earlier note that a question, or else this call's purpose, is about; None without one.
 
-    What only the agent did ("The agent called to …") is nothing to tell anybody.
+    Of equal ones the first: notes come newest first.
     """
     aim = question or " ".join([*(task.statement for task in prompt.tasks), *prompt.purpose])
     booked = bool(_BOOKED.search(aim))
     scored = [
         (overlap(note.text, aim) + (booked and bool(_BOOKED.search(note.text))), -index)
         for index, note in enumerate(prompt.notes)
-        if not note.text.startswith("The agent ")
+        if note.tells
     ]
     best = max(scored, default=(0, 0))
     return prompt.notes[-best[1]] if best[0] > 0 else None

@@ -16,6 +16,11 @@ class Note:
     text: str
     date: str | None
 
+    @property
+    def tells(self) -> bool:
+        """Whether it is worth telling: what they wrote or what only the agent did is not."""
+        return not self.text.startswith(("“", "The agent "))
+
 
 @dataclass(frozen=True)
 class Rule:

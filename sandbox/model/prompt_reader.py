@@ -154,7 +154,9 @@ def _read_note(prompt: Prompt, line: str) -> None:
     bare = re.sub(
         r"^(?:\w+ )?(?:call|sms|text|summary|source)\b[^:]{0,20}:\s*", "", bare, flags=re.I
     )
-    prompt.notes += [Note(part, date.group() if date else None) for part in sentences(bare)]
+    # A text of theirs or ours is one note, however many sentences it has.
+    parts = [bare] if bare.startswith("“") else sentences(bare)
+    prompt.notes += [Note(part, date.group() if date else None) for part in parts]
 
 
 def _read_labelled_fact(prompt: Prompt, label: str, value: str, section: str) -> None:

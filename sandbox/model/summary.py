@@ -20,7 +20,7 @@ _SETTLED = (
 _REASON = re.compile(r"\bcalling (to|about|with) (.+)", re.I)
 _BOOKED = re.compile(r"\b(?:appointment|booking|visit|reservation|meeting|check-?up)\b", re.I)
 _NO_NEWS = (moves.GOODBYE, moves.THANKS, moves.OPT_OUT)
-_FEWEST_STEMS = 2
+_FEWEST_STEMS, _FEWEST_BESIDES = 2, 3
 
 
 def of(lines: "Sequence[Line]") -> str:
@@ -72,7 +72,7 @@ def _told(caller: list[str], *, besides_days: bool) -> list[str]:
     telling = [
         s
         for s in caller
-        if len(content_stems(s)) >= _FEWEST_STEMS
+        if len(content_stems(s)) >= (_FEWEST_BESIDES if besides_days else _FEWEST_STEMS)
         and not any(move.search(s) for move in _NO_NEWS)
         and not (values.name(s) or values.email(s))
         and not moves.VOICEMAIL.search(s)

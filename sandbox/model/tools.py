@@ -44,7 +44,7 @@ def use(tools: list[dict[str, Any]], choice: dict[str, Any], dialogue: Dialogue)
     heard = last.text
     if putting_through := _transfer(tools, dialogue, heard):
         return putting_through
-    if not heard or any(move.search(heard) for move in _NOT_A_WISH):
+    if not heard or any(move.search(heard) for move in _NOT_A_WISH) or dialogue.known(heard):
         return None
     if held := _held(dialogue):
         if moves.YES.match(heard):

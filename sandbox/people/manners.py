@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 6.0
 _LINGER_S = 4.0
-BREAKS_IN_AFTER_S = 1.5
+BREAKS_IN_AFTER_S = 2.5
 
 
 async def friendly(person: "Person", phone: Phone) -> None:

@@ -90,10 +90,11 @@ def test_a_summary_tells_in_the_third_person_what_was_said():
             "Sarah Connor booked Friday, 29 May at 2 pm.",
         ),
         (
-            "Agent: You're booked for Friday, 29 May at 2 pm.\nCaller: I have moved to Leeds.\n"
+            "Agent: You're booked for Friday, 29 May at 2 pm.\n"
+            "Caller: I have moved to Leeds last week.\n"
             "Agent: Your appointment is moved to Monday, 1 June at 10 am.",
             "Sarah Connor moved the appointment to Monday, 1 June at 10 am. "
-            "Sarah Connor said: I have moved to Leeds.",
+            "Sarah Connor said: I have moved to Leeds last week.",
         ),
         (
             "Agent: I'm calling to remind you about your visit. Does that still work for you?\n"

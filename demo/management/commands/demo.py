@@ -1,4 +1,3 @@
-import os
 import signal
 import threading
 from collections import deque
@@ -11,6 +10,7 @@ from django.db import connections
 
 from accounts.operators import operator_login
 from demo import seed, story
+from demo.api import Api, DemoFailed
 from demo.console import Console
 from nixflex import embedded
 from nixflex.supervisor import StartError, Supervisor, processes
@@ -18,9 +18,9 @@ from nixflex.supervisor import StartError, Supervisor, processes
 
 class Command(BaseCommand):
     help = (
-        "Start everything, place one simulated call, print it live, and serve on until Ctrl-C. "
-        "SAY='a sentence' is what the person says; MUTE=1 mutes them; "
-        "DEMO_EXIT=1 ends after the call."
+        "Start everything, tell a story of simulated calls and texts live, and serve on until "
+        "Ctrl-C. SAY='a sentence' is what the person says; MUTE=1 mutes them; KILL=1 kills the "
+        "process of a call; DEMO_EXIT=1 ends after the story, with an error if it went wrong."
     )
 
     # The processes check the settings themselves; checking here too delays the first call.
@@ -29,6 +29,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.SANDBOX:
             raise CommandError("The demo plays on the sandbox: unset SANDBOX, or use make run.")
+        if story.wish("KILL"):  # another process must be there to go on
+            settings.MEDIA_PROCESSES = max(settings.MEDIA_PROCESSES, 2)
         console = Console()
         lines: deque[str] = deque(maxlen=30)
         supervisor = Supervisor(
@@ -50,16 +52,17 @@ class Command(BaseCommand):
             with console.step("web, media, worker, and the sandbox with its speech models"):
                 supervisor.start()
                 supervisor.wait_listening()
-            call = story.play(console, story.Api(key))
-            if call.status != call.Status.COMPLETED:
-                raise CommandError(f"the call ended as {call.status}: {call.error_message}")
-            if os.environ.get("DEMO_EXIT", "") in {"", "0"}:
-                story.invite(console, key)
+            api = Api(key)
+            story.play(console, api)
+            if console.broken and story.wish("DEMO_EXIT"):
+                raise CommandError("\n".join(["The demo broke its word:", *console.broken]))
+            if not story.wish("DEMO_EXIT"):
+                story.invite(console, api, key)
                 while not stopping.wait(0.5) and not supervisor.orphaned():
                     pass
         except KeyboardInterrupt:
             console.line()
-        except (StartError, story.DemoFailed, TimeoutError) as error:
+        except (StartError, DemoFailed, TimeoutError) as error:
             raise CommandError("\n".join([*lines, str(error)])) from None
         finally:
             with console.step("everything stopped"):

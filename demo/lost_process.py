@@ -1,0 +1,72 @@
+"""``KILL=1``: the process that carries a call's audio is killed, and the call goes on."""
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+
+from calls.models import Call, CallEvent, Turn
+from demo import seed
+from demo.call import LONGEST_CALL_S, LOOKS_EVERY_S, Follower
+from demo.stage import AGENT, Stage, dashboard
+
+PURPOSE = "Ask the caller whether they have any question about their next check-up."
+QUESTIONS = ["When are you open?", "Where can I park?", "Thank you, that's all. Goodbye."]
+LONGEST_GAP_S = 5.0
+
+
+def kill_one(stage: Stage) -> None:
+    """Kill the call's media process after the first answer; show who goes on, and the gap."""
+    console = stage.console
+    person = stage.sandbox.instruct(seed.SOMEBODY, say=QUESTIONS, rings_s=1)
+    console.scene(f"Mia calls {person}, and the process that carries the call is killed.")
+    follower = Follower(
+        console, stage.place(seed.SOMEBODY, prompt=PURPOSE), agent=AGENT, person=person
+    )
+    call = follower.call
+    killed: tuple[int, datetime] | None = None
+    deadline = time.monotonic() + LONGEST_CALL_S
+    while not follower.tell(stage.sandbox.news()) and time.monotonic() < deadline:
+        answered = call.turns.filter(role=Turn.Role.AGENT).count() >= 2
+        if killed is None and answered:
+            killed = _kill(call)
+            console.moment(f"kill -9 {killed[0]}  (the media process of this call)", style="1;31")
+        time.sleep(LOOKS_EVERY_S)
+    console.moment(follower.summary())
+    _show_gap(stage, call, killed)
+
+
+def _kill(call: Call) -> tuple[int, datetime]:
+    pid = _process(call, 1)
+    os.kill(pid, signal.SIGKILL)
+    return pid, datetime.now(UTC)
+
+
+def _process(call: Call, generation: int) -> int:
+    """The process whose socket is the call's n-th; 0 if there is none."""
+    opened = CallEvent.objects.filter(
+        call=call, kind="media opened", data__generation=generation
+    ).first()
+    return int(str(opened.data["process"]).rpartition(":")[2]) if opened else 0
+
+
+def _show_gap(stage: Stage, call: Call, killed: tuple[int, datetime] | None) -> None:
+    apology = call.turns.filter(role=Turn.Role.AGENT, text__contains="I lost you").first()
+    streams = stage.sandbox.find("stream_started", call_sid=call.carrier_sid)
+    if killed is None or apology is None or len(streams) < 2:
+        stage.console.promise(
+            "The call went on in another process",
+            False,
+            otherwise=f"See what happened to it: {dashboard('calls/callevent/')}",
+        )
+        return
+    pid, at = killed
+    began = datetime.fromisoformat(streams[0]["at"]).timestamp() + apology.started_ms / 1000
+    gap = began - at.timestamp()
+    goes_on = _process(call, 2)
+    stage.console.promise(
+        f"Process {pid} died, process {goes_on} went on; {call.to_number} heard nothing for "
+        f"{gap:.1f} s, then: “{apology.text}”",
+        goes_on not in {0, pid} and gap <= LONGEST_GAP_S,
+        otherwise=f"It should take {LONGEST_GAP_S:.0f} s at most: run it again with less load.",
+    )
