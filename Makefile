@@ -9,7 +9,7 @@ DEV_SETUP := @deploy/bootstrap.sh dev
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
-demo: ## watch an AI agent phone somebody, then look around (SAY='a sentence', DEMO_EXIT=1)
+demo: ## watch an AI agent phone and text people, then look around (SAY='a sentence', KILL=1, DEMO_EXIT=1)
 	$(SETUP)
 	@$(PY) manage.py demo
 

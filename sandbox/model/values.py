@@ -69,7 +69,7 @@ def clock(text: str) -> str | None:
 def email(text: str) -> str | None:
     """An e-mail address, written or spoken ("jo at example dot com")."""
     if found := _EMAIL.search(text):
-        return found.group().rstrip(".")
+        return found.group().rstrip(".").lower()
     if found := _SPOKEN_EMAIL.search(text):
         return re.sub(r" dot ", ".", f"{found[1]}@{found[2]}", flags=re.I).lower()
     return None
@@ -85,7 +85,7 @@ def phone(text: str) -> str | None:
 
 def name(text: str) -> str | None:
     """A name the speaker gives as their own; an address of mail, letter by letter, is none."""
-    text = _SPOKEN_EMAIL.sub(" ", text)
+    text = _EMAIL.sub(" ", _SPOKEN_EMAIL.sub(" ", text))
     for found in _NAME.finditer(text):
         if not _DAY.fullmatch(found[1]):
             return found[1]
