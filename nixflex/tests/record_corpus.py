@@ -26,6 +26,7 @@ from agents.tests.outside import PROJECT, official_sdk
 
 CORPUS = PROJECT / "media/tests/corpus"
 OUR_NUMBERS = [f"+120255501{digits:02}" for digits in range(10)]
+COLLEAGUE, BUSY = "+12025550129", "+12025550114"
 ENDS_WITHIN_S = 150.0
 AT_ONCE = 2  # as many as two cores hear and speak for
 
@@ -34,6 +35,8 @@ PROMPT = (
     "behind the house. There is a lift. Say goodbye when all is said. End the call with "
     "[END_CALL] after your goodbye."
 )
+
+TO_A_PERSON = "If the caller wants a person, write"
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,14 @@ def hang_up_after_two_answers(stage: Stage) -> None:
     stage.hang_up()
 
 
+def hang_up_when_bridged(stage: Stage) -> None:
+    stage.wait(
+        "SELECT 1 FROM calls_transfer t JOIN calls_call c ON c.id = t.call_id"
+        " WHERE t.status = 'bridged'"
+    )
+    stage.hang_up()
+
+
 QUESTIONS = (
     "When do you open on Monday?",
     "And when do you close?",
@@ -130,7 +141,28 @@ SCENES = {
         call={"voicemail_message": "This is Mia of Bright Smile Dental. Please call us back."},
     ),
     "screening": Scene("+12025550122"),
-    "phone-menu": Scene("+12025550116"),
+    "phone-menu": Scene(
+        "+12025550116",
+        agent={"system_prompt": f"{PROMPT} Press through menus with [PRESS: 1]."},
+        call={"prompt": "Confirm our appointments for tomorrow."},
+    ),
+    "transfer": Scene(
+        "+12025550145",
+        agent={
+            "system_prompt": f"{PROMPT} {TO_A_PERSON} [TRANSFER:{COLLEAGUE}].",
+            "amd_enabled": False,
+        },
+        say=("Can I speak to a real person, please?",),
+        meanwhile=hang_up_when_bridged,
+    ),
+    "transfer-in-vain": Scene(
+        "+12025550146",
+        agent={
+            "system_prompt": f"{PROMPT} {TO_A_PERSON} [TRANSFER:{BUSY}].",
+            "amd_enabled": False,
+        },
+        say=("Can I speak to a real person, please?", "No, thank you. Goodbye."),
+    ),
     "keypad": Scene(
         "+12025550141",
         agent={"dtmf_enabled": True, "amd_enabled": False},
