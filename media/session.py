@@ -79,6 +79,7 @@ from media.speaker import Speaker
 from media.transcriber import Transcriber
 from media.transport import Audio, Incoming, Marked, Pressed, Stopped, Transport
 from media.voice import Voice
+from media.warming import keep_model_connected
 from media.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -189,6 +190,8 @@ class Session:
             self._note(Note("opening_ready", {"audio_ms": opening.audio_ms}))
             if opening.fixed:  # nobody asks the model for it
                 self._opening = None
+        if self.call.opening:  # else the model is asked at once
+            self._hold(keep_model_connected())
         self._step(Opened(self.now()))
         if verdict := self.call.extras.get("amd_result"):  # it came before this socket did
             self._step(MachineVerdict(self.now(), str(verdict)))

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import anthropic
 import httpx2
@@ -22,9 +23,12 @@ from media.providers import model_client, speech_client
 logger = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S = 2.0
+CONNECTED_FOR_S = 60.0  # less than ``providers.MODEL_CONNECTIONS`` keeps one
 # A call allocates and drops some thousand objects a second, hardly any of them in cycles: looking
 # for those after every 700, as Python does, finds nothing and costs 5 % of the processor.
 OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
+_connected_at: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
 # The shortest reply there is, as the service streams it.
 _REPLY = b"""\
@@ -77,8 +81,19 @@ async def warm_up() -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 50)
 
 
+async def keep_model_connected() -> None:
+    """Have a connection to the model open before a call's first question, which may come after a
+    pause of all calls.
+    """
+    loop = asyncio.get_running_loop()
+    if loop.time() - _connected_at.get(loop, -CONNECTED_FOR_S) >= CONNECTED_FOR_S:
+        await connect_model()
+
+
 async def connect_model() -> None:
-    """Have a connection to the model open; it is kept for a minute and a half."""
+    """Open a connection to the model; it is kept for a minute and a half."""
+    loop = asyncio.get_running_loop()
+    _connected_at[loop] = loop.time()
     try:
         async with asyncio.timeout(CONNECT_WITHIN_S):
             await model_client().models.list(limit=1)

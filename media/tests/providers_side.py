@@ -44,6 +44,7 @@ class Providers:
         self.refuse_speak = False
         self.before_reply: Callable[[], Awaitable[None]] | None = None
         self.refuse_listening = 0  # so many upgrades get 429
+        self.models_listed = 0
         self.listening = asyncio.Event()
         self.not_listening = asyncio.Event()  # an upgrade was refused
         self.given_up = asyncio.Event()  # somebody had enough of a reply that stalled
@@ -55,6 +56,7 @@ class Providers:
                 web.get("/v1/speak", self._speak_live),
                 web.post("/v1/speak", self._speak),
                 web.post("/v1/messages", self._messages),
+                web.get("/v1/models", self._models),
                 web.post("/2010-04-01/Accounts/{account}/Calls/{sid}.json", self._update_call),
             ]
         )
@@ -163,6 +165,10 @@ class Providers:
             return web.Response(status=429)
         self.by_rest.append((await request.json())["text"])
         return web.Response(body=b"\x10" * CLAUSE_MS * 8)
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        self.models_listed += 1
+        return web.json_response({"data": [], "has_more": False})
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         self.prompts.append(await request.json())

@@ -8,6 +8,7 @@ import pytest
 
 from media import warming
 from media.providers import model_client, speech_client
+from media.tests.providers_side import Providers
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +52,18 @@ async def test_a_request_to_the_speech_service_reads_no_version_from_the_disk(mo
     assert again["Authorization"] == "Token key"
     assert again["User-Agent"].startswith("deepgram-sdk/")
     assert model_client().api_key == "key"
+
+
+async def test_a_call_finds_the_model_connected_even_after_a_pause(settings, monkeypatch):
+    side = Providers()
+    await side.server.start_server()
+    settings.ANTHROPIC_API_URL = side.url
+
+    await warming.keep_model_connected()
+    await warming.keep_model_connected()
+    assert side.models_listed == 1
+
+    monkeypatch.setattr(warming, "CONNECTED_FOR_S", 0.0)  # a minute later
+    await warming.keep_model_connected()
+    assert side.models_listed == 2
+    await side.server.close()
