@@ -1,6 +1,7 @@
 """Telephone numbers are E.164 strings, and real ones."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import phonenumbers
@@ -28,26 +29,34 @@ def parse_e164(value: Any, field: str = "phone_number") -> str:
     if _RESERVED.fullmatch(value):
         return value
     try:
-        number = phonenumbers.parse(value)
+        number = parsed(value)
     except phonenumbers.NumberParseException as error:
         raise _invalid(field, "has a country code that does not exist.") from error
-    match phonenumbers.is_possible_number_with_reason(number):
-        case phonenumbers.ValidationResult.TOO_SHORT:
-            raise _invalid(field, f"is too short for country code +{number.country_code}.")
-        case phonenumbers.ValidationResult.TOO_LONG:
-            raise _invalid(field, f"is too long for country code +{number.country_code}.")
     if not phonenumbers.is_valid_number(number):
-        raise _invalid(
-            field,
-            f"is not a number of the numbering plan of country code +{number.country_code}.",
-        )
+        raise _invalid(field, _why_not_valid(number))
     # What the plan writes otherwise (a national prefix inside, as +4407…) is not E.164.
-    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != value:
+    if f"+{number.country_code}{phonenumbers.national_significant_number(number)}" != value:
         raise _invalid(
             field,
             "is not in E.164: leave out the national prefix after the country code.",
         )
     return value
+
+
+@lru_cache(maxsize=8_192)
+def parsed(value: str) -> phonenumbers.PhoneNumber:
+    """Return a number in E.164 as the numbering plans see it; not to be changed. Whoever reads many
+    asks several things of each. Raises NumberParseException."""
+    return phonenumbers.parse(value)
+
+
+def _why_not_valid(number: phonenumbers.PhoneNumber) -> str:
+    match phonenumbers.is_possible_number_with_reason(number):
+        case phonenumbers.ValidationResult.TOO_SHORT:
+            return f"is too short for country code +{number.country_code}."
+        case phonenumbers.ValidationResult.TOO_LONG:
+            return f"is too long for country code +{number.country_code}."
+    return f"is not a number of the numbering plan of country code +{number.country_code}."
 
 
 def is_e164(text: str) -> bool:

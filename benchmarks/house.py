@@ -102,13 +102,17 @@ class House:
                 used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         return used
 
+    def pid(self, name: str) -> int | None:
+        """Return a process of ours: web, media, worker or beat."""
+        pids = _children(self._process.pid)
+        return next((pid for pid in pids if _role(pid, self.port) == name), None)
+
     def kill(self, name: str) -> bool:
         """End one process of ours as a crash or an impatient kernel would."""
-        for pid in _children(self._process.pid):
-            if _role(pid, self.port) == name:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    return True
+        if pid := self.pid(name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return True
         return False
 
 
@@ -180,9 +184,8 @@ class Client:
     """Our API as a customer uses it: asks again while the web process is dead."""
 
     def __init__(self, house: House, key: str) -> None:
-        self._http = httpx.Client(
-            base_url=f"{house.url}/v1", headers={"Authorization": f"Bearer {key}"}, timeout=30
-        )
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=f"{house.url}/v1", headers=self.headers, timeout=30)
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         for _ in range(60):

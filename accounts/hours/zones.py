@@ -8,6 +8,7 @@ import phonenumbers
 from phonenumbers import timezone as plan
 
 from accounts.hours.laws import profile_of
+from accounts.phone_numbers import parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Place:
 
 def place_of(phone_number: str) -> Place:
     """Return the place of a valid number in E.164."""
-    number = phonenumbers.parse(phone_number)
+    number = parsed(phone_number)
     region = phonenumbers.region_code_for_number(number)
     if region is None and phone_number.startswith("+1"):
         # Numbers set aside for tests (…555-01xx) that the plan does not list as assigned.
