@@ -44,6 +44,11 @@ record-corpus: ## call the sandbox's people again for media/tests/corpus (ARGS='
 	$(DEV_SETUP)
 	@$(PY) -m nixflex.tests.record_corpus $(ARGS)
 
+bench-campaigns: ## measure uploads and the carrier's pace: docs/reliability.md
+	$(DEV_SETUP)
+	@$(PY) -m benchmarks.upload
+	@$(PY) -m benchmarks.pace
+
 shell: ## a Python shell with the models loaded
 	$(SETUP)
 	@$(PY) manage.py shell

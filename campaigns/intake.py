@@ -22,7 +22,7 @@ from accounts.suppression import suppressed_among
 from campaigns.models import Campaign, Recipient, ZoneGroup
 from campaigns.rows import Row
 
-AT_ONCE = 5_000
+AT_ONCE = 2_000
 # So many rows that cannot be used are shown; the rest is counted.
 INVALID_SHOWN = 10_000
 LONGEST_PROMPT = 16_000

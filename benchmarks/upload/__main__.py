@@ -29,9 +29,9 @@ LIMIT_MIB = 64.0
 def rows(count: int) -> list[tuple[str, str, str, str]]:
     found = []
     for n in range(count):
-        number = (
-            f"+1212{n % 8 + 2}{n // 8 + 100_000:06d}" if n % 2 else f"+44738{n + 6_000_000:07d}"
-        )
+        number = f"+44738{n + 6_000_000:07d}"
+        if n % 2:
+            number = f"+1212{n % 8 + 2}{n // 8 + 100_000:06d}"
         if n % 100 == 3:
             number = "+44123"
         if n % 100 == 7:
