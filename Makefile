@@ -1,13 +1,13 @@
 # Nothing before these commands: each finds a Python, makes .venv and .env, and goes on.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types bench-voice soak record-corpus shell migrate clean-data
+.PHONY: help demo run test lint types bench-voice bench-campaigns soak record-corpus shell migrate clean-data
 PY := .venv/bin/python
 # No name of a setting: make would hand its own value of it to what it runs.
 SETUP := @deploy/bootstrap.sh sandbox
 DEV_SETUP := @deploy/bootstrap.sh dev
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: ## watch an AI agent phone and text people, then look around (SAY='a sentence', KILL=1, DEMO_EXIT=1)
 	$(SETUP)

@@ -43,7 +43,7 @@ def parse_e164(value: Any, field: str = "phone_number") -> str:
     return value
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=16)
 def parsed(value: str) -> phonenumbers.PhoneNumber:
     """Return a number in E.164 as the numbering plans see it; not to be changed. Whoever reads many
     asks several things of each. Raises NumberParseException."""

@@ -22,7 +22,7 @@ from accounts.suppression import suppressed_among
 from campaigns.models import Campaign, Recipient, ZoneGroup
 from campaigns.rows import Row
 
-AT_ONCE = 2_000
+AT_ONCE = 5_000
 # So many rows that cannot be used are shown; the rest is counted.
 INVALID_SHOWN = 10_000
 LONGEST_PROMPT = 16_000
@@ -103,10 +103,11 @@ def take_in(
             "reason text) ON COMMIT DROP"
         )
         for some in batched(_valid(rows, intake), AT_ONCE):
-            unwanted = suppressed_among(campaign.account, [row.phone for row in some])
+            unwanted = suppressed_among(campaign.account, [row.phone for row, _ in some])
             with cursor.copy(f"COPY campaigns_intake ({_COLUMNS}) FROM STDIN") as copy:
-                for row in some:
-                    copy.write_row(_record(row, places, unwanted))
+                for row, place in some:
+                    group = places.setdefault(place, len(places))
+                    copy.write_row(_record(row, group, row.phone in unwanted))
             if progress:
                 progress(intake.rows)
         if intake.invalid_count and not skip_invalid:
@@ -116,7 +117,7 @@ def take_in(
     return intake
 
 
-def _valid(rows: Iterable[Row], intake: Intake) -> Iterator[Row]:
+def _valid(rows: Iterable[Row], intake: Intake) -> Iterator[tuple[Row, Place]]:
     for row in rows:
         intake.rows += 1
         if reason := check(row):
@@ -125,13 +126,12 @@ def _valid(rows: Iterable[Row], intake: Intake) -> Iterator[Row]:
                 bad = {"phone": row.phone[:64], "reason": reason, "row_index": row.index}
                 intake.invalid.append(bad if row.line is None else {**bad, "line": row.line})
             continue
-        yield row
+        yield row, place_for(row)
 
 
-def _record(row: Row, places: dict[Place, int], unwanted: set[str]) -> tuple[Any, ...]:
-    skipped = row.phone in unwanted
+def _record(row: Row, group: int, skipped: bool) -> tuple[Any, ...]:
     return (
-        places.setdefault(place_for(row), len(places)),
+        group,
         row.index,
         row.phone,
         row.name[:120],
