@@ -27,7 +27,9 @@ from campaigns.forms import MAPPED, NewCampaignForm, ScheduleForm, remap
 from campaigns.models import Campaign, CampaignEvent, Recipient, RecipientCall
 from campaigns.preview import preview
 from campaigns.progress import counts_of, progress_of
+from campaigns.rehearsal import ENOUGH_CALLS, rehearse
 from campaigns.rows import CsvFile
+from campaigns.samples import conversations
 
 Status = Campaign.Status
 _COLOURS = {
@@ -50,6 +52,8 @@ _OUTCOME_COLOURS = {
 _PREVIEW_ROWS = 5
 _BAD_ROWS = 100
 _LATEST = 12
+# People rehearsed while somebody waits for the page.
+_REHEARSED = 300
 _ACTIONS: dict[str, Callable[[int], Any]] = {
     "launch": services.launch,
     "pause": services.pause,
@@ -94,6 +98,7 @@ class CampaignAdmin(ModelAdmin):
             path("<int:pk>/live/", view(self.live), name="campaigns_campaign_live"),
             path("<int:pk>/do/<str:what>/", view(self.do), name="campaigns_campaign_do"),
             path("<int:pk>/schedule/", view(self.schedule), name="campaigns_campaign_schedule"),
+            path("<int:pk>/rehearse/", view(self.rehearse), name="campaigns_campaign_rehearse"),
             path("<int:pk>/results.csv", view(self.results), name="campaigns_campaign_results"),
         ]
         return [*own, *super().get_urls()]
@@ -203,6 +208,7 @@ class CampaignAdmin(ModelAdmin):
             actions=[(name, _LABELS[name]) for name in offered],
             polls=not over and campaign.status != Status.DRAFT,
             preview=preview(campaign) if waiting or campaign.status == Status.RUNNING else None,
+            can_rehearse=may_change and waiting,
             can_schedule=may_change and campaign.status == Status.DRAFT,
             bad_rows=campaign.intake.get("invalid", [])[:_BAD_ROWS],
             chart=self._chart(campaign),
@@ -292,6 +298,26 @@ class CampaignAdmin(ModelAdmin):
         except ApiError as error:
             messages.error(request, error.message)
         return redirect("admin:campaigns_campaign_change", pk)
+
+    def rehearse(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what would happen. Asks the model, so it is no link that somebody follows by
+        chance."""
+        campaign = self._to_change(request, pk)
+        shown = rehearse(campaign, most_people=_REHEARSED)
+        return self._page(
+            request,
+            "rehearsal.html",
+            f"Rehearsal of {campaign.name}",
+            campaign=campaign,
+            rehearsal=shown,
+            enough_calls=ENOUGH_CALLS,
+            cost=shown.cost_micros / 1_000_000,
+            shares=[
+                (name, n, _OUTCOME_COLOURS[name], 100 * n / max(1, shown.people))
+                for name, n in shown.outcomes.most_common()
+            ],
+            talks=list(conversations(campaign)),
+        )
 
     def results(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         return outputs.results_response(self._found(request, pk))

@@ -97,6 +97,7 @@ def rehearse(
     now: datetime | None = None,
     samples: list[Sample] | None = None,
     seed: int = 1,
+    most_people: int = MOST_PEOPLE,
 ) -> Rehearsal:
     """Run ``campaign`` on a virtual clock from ``now`` (or its scheduled time) to its end.
 
@@ -108,7 +109,7 @@ def rehearse(
     if samples is None:
         samples, found.from_history = history(campaign)
     with transaction.atomic():
-        _run(_copy(campaign, found), found, samples, random.Random(seed))  # noqa: S311
+        _run(_copy(campaign, found, most_people), found, samples, random.Random(seed))  # noqa: S311
         transaction.set_rollback(True)
     return found
 
@@ -120,9 +121,9 @@ def history(campaign: Campaign) -> tuple[list[Sample], bool]:
             campaign__account=campaign.account_id, settled_at__isnull=False
         )
         .exclude(outcome="")
-        .filter(call__ended_at__isnull=False)
+        .filter(call__ended_at__isnull=False, call__attempts__status="accepted")
         .order_by("-settled_at")
-        .values_list("outcome", "call__created_at", "call__ended_at")[:HISTORY_CALLS]
+        .values_list("outcome", "call__attempts__created_at", "call__ended_at")[:HISTORY_CALLS]
     )
     samples = [
         Sample(outcome, (end - begin).total_seconds()) for outcome, begin, end in last if end
@@ -147,7 +148,7 @@ def missing_variables(campaign: Campaign) -> dict[str, int]:
     return lacking
 
 
-def _copy(campaign: Campaign, found: Rehearsal) -> Campaign:
+def _copy(campaign: Campaign, found: Rehearsal, most_people: int) -> Campaign:
     """Return a running copy with lines and pace of its own, and the people who still wait."""
     original = campaign.pk
     number = campaign.number
@@ -185,7 +186,7 @@ def _copy(campaign: Campaign, found: Rehearsal) -> Campaign:
             " JOIN unnest(%s::bigint[], %s::bigint[]) AS g(old, new) ON g.old = r.group_id"
             " WHERE r.campaign_id = %s AND r.status IN ('pending', 'calling')"
             " ORDER BY row_index LIMIT %s",
-            [copy.pk, found.starts_at, list(groups), list(groups.values()), original, MOST_PEOPLE],
+            [copy.pk, found.starts_at, list(groups), list(groups.values()), original, most_people],
         )
         found.people = cursor.rowcount
     found.of_people = Recipient.objects.filter(

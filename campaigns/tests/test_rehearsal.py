@@ -1,17 +1,25 @@
 import io
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
 
 from accounts import suppression
+from accounts.factories import UserFactory
 from accounts.models import CarrierAccount
 from calls.factories import CallFactory
 from calls.models import Call
+from calls.tests.conftest import telco as telco
+from calls.tests.model_side import ModelServer, running_model
 from campaigns.factories import CampaignFactory, RecipientCallFactory, RecipientFactory, people
 from campaigns.models import Campaign, Recipient, RecipientCall
 from campaigns.rehearsal import DEFAULTS, Sample, history, rehearse
+from campaigns.samples import conversations
 
 pytestmark = pytest.mark.django_db
 
@@ -126,7 +134,7 @@ def test_the_command_names_variables_that_people_lack(campaign: Campaign):
     RecipientFactory.create(campaign=campaign, variables={"name": "Bob"})
     out = io.StringIO()
 
-    call_command("rehearse", campaign.campaign_id, stdout=out)
+    call_command("rehearse", campaign.campaign_id, samples=0, stdout=out)
 
     said = out.getvalue()
     assert "2 people wait; nobody is called now." in said
@@ -134,3 +142,75 @@ def test_the_command_names_variables_that_people_lack(campaign: Campaign):
     assert "Missing: 1 people have no {time}." in said
     assert "{name}" not in said
     assert "current_date" not in said
+
+
+# --- sample conversations -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(settings: Any) -> Iterator[ModelServer]:
+    with running_model() as server:
+        settings.ANTHROPIC_API_URL = server.url
+        settings.ANTHROPIC_API_KEY = "key"
+        yield server
+
+
+def test_a_few_conversations_are_written_by_the_agents_prompt_and_model(
+    campaign: Campaign, model: ModelServer, telco: Any
+):
+    model.answers = [{"said": "Hello"}]
+    campaign.prompt = "Remind {name} of {time}."
+    campaign.save()
+    for n, name in enumerate(("Ann", "Bob", "Cem", "Dan")):
+        RecipientFactory.create(
+            campaign=campaign, row_index=n, variables={"name": name, "time": "two"}
+        )
+
+    talks = list(conversations(campaign))
+
+    assert [talk.manner for talk in talks] == ["agrees", "asks", "declines"]
+    assert talks[2].lines == [
+        ("person", "Hello?"),
+        ("agent", '{"said": "Hello"}'),
+        ("person", "No, thank you. I'm not interested."),
+        ("agent", '{"said": "Hello"}'),
+    ]
+    assert len(model.requests) == 3 + 3 + 2
+    asked = json.dumps(model.requests[0]["system"])
+    assert campaign.agent is not None
+    assert campaign.agent.system_prompt in asked
+    assert "Remind Ann of two." in asked
+    assert len(telco.calls) == 0
+    assert not Call.objects.exists()
+
+
+def test_a_model_that_does_not_answer_is_named_in_the_sample(
+    campaign: Campaign, model: ModelServer
+):
+    model.answers = [400]
+    people(campaign, 1)
+
+    (talk,) = conversations(campaign)
+
+    assert talk.lines == [("person", "Hello?")]
+    assert talk.failure == "The model gave no answer: invalid_request_error."
+
+
+def test_the_button_shows_forecast_and_conversations_and_calls_nobody(
+    campaign: Campaign, model: ModelServer, client: Client
+):
+    model.answers = [{"said": "Hello"}]
+    people(campaign, 2)
+    client.force_login(UserFactory.create(is_superuser=True))
+
+    page = client.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
+    url = reverse("admin:campaigns_campaign_rehearse", args=[campaign.pk])
+    shown = client.post(url)
+
+    assert url in page.content.decode()
+    text = shown.content.decode()
+    assert "How calls may go" in text
+    assert "Outcomes are assumed" in text
+    assert "somebody who asks" in text
+    assert client.get(url).status_code == 403
+    assert not Call.objects.exists()

@@ -1,25 +1,46 @@
 """``manage.py rehearse batchcall_…``"""
 
+import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from campaigns.models import Campaign
-from campaigns.rehearsal import ENOUGH_CALLS, rehearse
+from campaigns.rehearsal import ENOUGH_CALLS, Rehearsal, rehearse
+from campaigns.samples import PEOPLE, conversations
 
 
 class Command(BaseCommand):
-    help = "Run a campaign on a virtual clock: when it will end, and what will be missing."
+    help = (
+        "Run a campaign on a virtual clock: when it will end, what will be missing, and how calls "
+        "may go. Nobody is called."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("campaign", help="as batchcall_7f8fe206a5522cb7")
         parser.add_argument("--seed", type=int, default=1, help="another draw of the outcomes")
+        parser.add_argument(
+            "--samples", type=int, default=len(PEOPLE), help="conversations to show, as text"
+        )
+        parser.add_argument("--json", action="store_true", help="the forecast for a program")
 
-    def handle(self, *, campaign: str, seed: int, **_: Any) -> None:
+    def handle(self, *, campaign: str, seed: int, samples: int, json: bool, **_: Any) -> None:
         found = Campaign.objects.filter(campaign_id=campaign).first()
         if found is None:
             raise CommandError(f"There is no campaign {campaign}.")
         shown = rehearse(found, seed=seed)
+        if json:
+            self.stdout.write(_as_json(shown))
+            return
+        self._tell(shown)
+        for talk in conversations(found, samples):
+            self.stdout.write(f"\nRow {talk.recipient.row_index}, somebody who {talk.manner}:")
+            for who, words in talk.lines:
+                self.stdout.write(f"  {who:<6}  {words}")
+            if talk.failure:
+                self.stdout.write(f"  {talk.failure}")
+
+    def _tell(self, shown: Rehearsal) -> None:
         say = self.stdout.write
         say(f"{shown.people} people wait; nobody is called now.")
         if shown.people < shown.of_people:
@@ -44,3 +65,16 @@ class Command(BaseCommand):
         say(f"Costs about ${shown.cost_micros / 1_000_000:.2f}.")
         for name, n in shown.missing.items():
             say(f"Missing: {n} people have no {{{name}}}.")
+
+
+def _as_json(shown: Rehearsal) -> str:
+    return json.dumps(
+        {
+            "starts_at": shown.starts_at.isoformat(),
+            "ends_at": shown.ends_at.isoformat() if shown.ends_at else None,
+            "from_history": shown.from_history,
+            "people": shown.people,
+            "calls": shown.calls,
+            "outcomes": shown.outcomes,
+        }
+    )
