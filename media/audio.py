@@ -58,12 +58,15 @@ class VoiceRise:
     def hear(self, mulaw: bytes) -> bool | None:
         """Take a 20 ms frame; return whether a voice has begun (True) or ended (False) with it."""
         level = sum(mulaw.translate(_LOUDNESS)) / (len(mulaw) or 1)
-        rises = level >= self._line + self.ABOVE and is_loud(mulaw)
+        loud = is_loud(mulaw)
+        rises = loud and level >= self._line + self.ABOVE
+        # A voice that goes on soon belongs to the line, but does not fall below it.
+        goes_on = loud and level >= self._line
         self._line += (level - self._line) * (0.02 if level > self._line else 0.3)
         if not rises:
             self._run = 0
-            self._quiet += 1
-            if self._voice and self._quiet == self.QUIET_FRAMES:
+            self._quiet += not goes_on
+            if self._voice and self._quiet >= self.QUIET_FRAMES:
                 self._voice = False
                 return False
             return None

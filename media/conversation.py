@@ -11,6 +11,7 @@ from calls.transfer_rules import Destination
 from media.caller import KEYS, Caller
 from media.courtesies import length_of, phrases_for
 from media.deafness import Deafness
+from media.echo import sounds_like
 from media.events import (
     Action,
     Beep,
@@ -241,7 +242,7 @@ class Conversation:
             self._go_on(t)
 
     def _hear_words(self, t: int, text: str) -> None:
-        if not text.strip():
+        if not text.strip() or self._is_echo(t, text):
             return
         self._caller.hear_words(t, text)
         self._caller_is_there(t)
@@ -263,13 +264,18 @@ class Conversation:
 
     def _guess(self, t: int, text: str) -> None:
         """The caller may have finished: have their answer written while that is not yet certain."""
-        if text.strip() and not self.over and not self._meeting.is_machine:
+        if not self._caller.speaks or self.over or self._meeting.is_machine:
+            return
+        if text.strip():
             self._agent.guess(t, text.strip())
 
     def _end_turn(self, event: TurnEnded) -> None:
         t, text = event.t, event.text.strip()
         since = self._caller.end_turn()
         if not text:
+            return
+        if self._is_echo(t, text):
+            self._note("echo")
             return
         self._caller_is_there(t)
         if self._meeting.hear_turn(event, since) or self.over:
@@ -294,6 +300,12 @@ class Conversation:
 
     def _leave_deaf_at(self) -> int | None:
         return self._deafness.leave_at() if self._agent.reply is None else None
+
+    def _is_echo(self, t: int, text: str) -> bool:
+        """Whether the transcriber heard our own words, where our ear has heard no voice at all."""
+        began, said = self._agent.saying(t)
+        silent = not self._caller.loud and self._caller.voice_changed_at <= began
+        return bool(said) and silent and sounds_like(text, said)
 
     def _make_way(self, t: int) -> None:
         """Fall silent for a voice that may become an interruption."""

@@ -10,6 +10,7 @@ from media.ahead import Ahead, ModelEvent
 from media.clauses import Clause, ClauseSplitter, Tag
 from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
 from media.courtesies import Phrases
+from media.echo import LATE_MS
 from media.events import (
     Action,
     AskModel,
@@ -79,6 +80,15 @@ class Speaking:
     def begun(self) -> bool:
         """Whether audio of the reply has gone out."""
         return self.reply is not None and self.reply.frame_at is not None
+
+    def saying(self, t: int) -> tuple[int, str]:
+        """When the agent began to say what can be heard of it now, and what; (0, "") if nothing."""
+        if self.reply is not None and (began := self.playout.started_at()) is not None:
+            return began, self.reply.full_text
+        last = self._history.turns[-1] if self._history.turns else None
+        if last is None or last.role != "agent" or t - last.ended_ms > LATE_MS:
+            return 0, ""
+        return last.started_ms, last.text
 
     @property
     def mute(self) -> bool:

@@ -98,6 +98,9 @@ class Play:
     def notes(self) -> list[str]:
         return [note.kind for note in self.all(Note)]
 
+    def notes_of(self, kind: str) -> list[Note]:
+        return [note for note in self.all(Note) if note.kind == kind]
+
     @property
     def hung_up(self) -> str | None:
         ends = self.all(HangUp)
