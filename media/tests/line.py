@@ -50,12 +50,16 @@ class Line:
 
     async def speak(self, ms: int, code: int = 0xFF) -> None:
         for _ in range(ms // 20):
-            media = {
-                "track": "inbound", "chunk": str(self._at // 20), "timestamp": str(self._at),
-                "payload": b64encode(bytes([code]) * 160).decode(),
-            }  # fmt: skip
-            await self.send(event="media", streamSid="MZ1", media=media)
-            self._at += 20
+            await self.send_audio(bytes([code]) * 160)
+
+    async def send_audio(self, mulaw: bytes) -> None:
+        """Send one frame of 20 ms."""
+        media = {
+            "track": "inbound", "chunk": str(self._at // 20), "timestamp": str(self._at),
+            "payload": b64encode(mulaw).decode(),
+        }  # fmt: skip
+        await self.send(event="media", streamSid="MZ1", media=media)
+        self._at += 20
 
     async def mark(self, name: str) -> None:
         await self.send(event="mark", streamSid="MZ1", mark={"name": name})
