@@ -243,6 +243,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nixflex.csp.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "nixflex.one_thread.OneThreadMiddleware",
 ]
 ROOT_URLCONF = "nixflex.urls"
 ASGI_APPLICATION = "nixflex.asgi.application"
