@@ -30,6 +30,7 @@ from campaigns.progress import counts_of, progress_of
 from campaigns.rehearsal import ENOUGH_CALLS, rehearse
 from campaigns.rows import CsvFile
 from campaigns.samples import conversations
+from campaigns.texts.admin import TextCampaignAdmin as TextCampaignAdmin  # registers it
 
 Status = Campaign.Status
 _COLOURS = {

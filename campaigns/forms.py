@@ -23,6 +23,7 @@ from accounts.hours.zones import is_timezone
 from agents.models import Agent, PhoneNumber
 from campaigns.inputs import retries_of, windows_of
 from campaigns.rows import CsvFile
+from sms.segments import LONGEST, MOST_PARTS
 
 MAPPED = ("phone", "name", "timezone", "prompt_override")
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -155,6 +156,36 @@ class NewCampaignForm(forms.Form):
             ),
         }
         return fields | ({"timezone": zone} if (zone := cleaned.get("timezone")) else {})
+
+
+class NewTextCampaignForm(NewCampaignForm):
+    """The same for texts: ``prompt`` is the text itself."""
+
+    retry_times = None  # type: ignore[assignment]  # (left out)
+    retry_minutes = None  # type: ignore[assignment]  # (left out)
+    max_concurrent = None  # type: ignore[assignment]  # (left out)
+    prompt = forms.CharField(
+        label="Text",
+        max_length=LONGEST * MOST_PARTS,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text="{column} stands for a person's own value.",
+    )
+    context_prompt = forms.CharField(
+        label="For the agent",
+        max_length=8_000,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="What it should know when people reply.",
+    )
+
+    def _fields(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
+        fields = super()._fields(cleaned)
+        return {
+            "name": fields["name"],
+            "message_template": fields["prompt"],
+            "context_prompt": cleaned.get("context_prompt", "").strip(),
+            **{key: fields[key] for key in ("follow_law", "windows", "timezone") if key in fields},
+        }
 
 
 class ScheduleForm(forms.Form):

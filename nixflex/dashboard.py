@@ -26,6 +26,7 @@ GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("Calls", "call", "calls.Call"),
             ("Campaigns", "campaign", "campaigns.Campaign"),
             ("Texts", "sms", "sms.Message"),
+            ("Text campaigns", "outgoing_mail", "sms.TextCampaign"),
             ("Text threads", "forum", "sms.Thread"),
             ("Callers", "contacts", "agents.Caller"),
             ("Notes", "sticky_note_2", "agents.Note"),
