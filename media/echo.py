@@ -6,8 +6,9 @@ from media.courtesies import words_of
 
 # So much of what was heard must be ours, in our order: faint speech is not written down perfectly.
 SHARE = 0.75
-# After we have fallen silent, how long its last words may still come.
-LATE_MS = 1_500
+# After we have fallen silent, how long its last words may still come. Not longer: a caller too soft
+# for our ear may choose among what was offered in our own words.
+LATE_MS = 700
 
 
 def sounds_like(heard: str, said: str) -> bool:

@@ -83,6 +83,14 @@ def test_our_last_words_that_come_back_after_we_have_finished_are_not_answered()
     assert play.turns[-1] == ("agent", ANSWER)
 
 
+def test_a_caller_too_soft_for_our_ear_may_answer_in_our_words():
+    play = hearing(hiss(LENGTH))
+    play.at(BEGAN + LENGTH + 100).mark(1)
+
+    play.at(8_300).caller_says("From ten to two on Saturdays.", speech_ended=8_000)
+    assert play.turns[-1] == ("caller", "From ten to two on Saturdays.")
+
+
 def test_a_caller_who_repeats_our_words_is_heard():
     play = hearing(after(2_000, voice(1_500)), {2_900: "from nine to five"})
 
