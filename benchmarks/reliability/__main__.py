@@ -10,19 +10,22 @@ carrier's own journal is counted against our rows. Everything is simulated; no t
 import argparse
 import contextlib
 import json
+import os
 import random
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from benchmarks.house import Carrier, House, open_office
+from benchmarks.house import PROJECT, Carrier, House, open_office
 
+BEGIN, END = "<!-- the whole run -->", "<!-- end of the whole run -->"
 KILLED = ("worker", "web", "beat", "media")
 CALLBACKS = {"double": 0.2, "reorder": 0.2, "delay_s": [0, 2], "drop": 0.05}
 LOST_ANSWERS = (
@@ -103,6 +106,7 @@ def main() -> int:
     parser.add_argument("--trouble", type=float, default=12, help="minutes of it, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-kills", action="store_true")
+    parser.add_argument("--write", action="store_true", help="the table, into docs/reliability.md")
     options = parser.parse_args()
     dice = random.Random(options.seed)
     settings = {
@@ -181,25 +185,42 @@ def report(
     rows = [
         ("people", options.recipients),
         ("minutes", round(took / 60, 1)),
-        ("processes killed", dict(trouble.killed)),
+        ("of whom talk", options.talkers),
+        ("processes killed", in_words(trouble.killed)),
         ("callbacks dropped", carrier.noted["callback_dropped"]),
         ("answers lost, by the carrier's journal", carrier.noted["fault"]),
         ("calls the carrier made", sum(rang.values())),
-        ("outcomes", ledger["outcomes"]),
-        ("dial attempts", ledger["attempts"]),
+        ("outcomes", in_words(ledger["outcomes"])),
+        ("dial attempts", in_words(ledger["attempts"])),
         ("phones that rang more often than they were called", len(too_often)),
         ("people not finished", lost),
         ("calls of the carrier without a row", len(unknown)),
         ("dial attempts unsettled", ledger["unsettled"]),
         ("calls unfinished", ledger["unfinished"]),
         ("lines still taken", ledger["lines taken"]),
+        ("load at the end", f"{os.getloadavg()[0]:.1f}"),
     ]
-    print("\n| what | |\n| --- | --- |")
-    for what, value in rows:
-        print(f"| {what} | {value} |")
+    lines = ["| what | |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in rows)]
+    table = "\n".join(lines)
+    print(f"\n{table}")
+    if options.write:
+        write(table)
     wrong = len(too_often) + lost + len(unknown) + ledger["unsettled"] + ledger["lines taken"]
     print("\nHeld." if not wrong else "\nNOT held.")
     return 1 if wrong else 0
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return ``{"busy": 3, "answered": 1}`` as ``3 busy, 1 answered``."""
+    return ", ".join(f"{n} {what}" for what, n in counts.items())
+
+
+def write(table: str) -> None:
+    """Put the table where the document has its place for it."""
+    page = PROJECT / "docs/reliability.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
 
 
 if __name__ == "__main__":
