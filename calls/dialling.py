@@ -34,7 +34,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 PAUSES_S = (10, 20, 40, 80, 160)
 # A run ends then, well before its task would be killed; the next one goes on.
 RUN_AT_MOST_S = 20.0
-RUNS_AT_ONCE = 4
+RUNS_AT_ONCE = 6
 _runs = threading.BoundedSemaphore(RUNS_AT_ONCE)
 _asked = threading.Event()
 # An attempt that is not sent this soon after it was made is put back: far below ANSWER_AT_MOST.

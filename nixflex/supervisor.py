@@ -101,7 +101,7 @@ def processes() -> list[Process]:
         Process(
             "worker",
             (
-                *(*celery, "worker", "--loglevel=WARNING", "--pool=threads", "--concurrency=8"),
+                *(*celery, "worker", "--loglevel=WARNING", "--pool=threads", "--concurrency=12"),
                 *("--without-mingle", "--without-gossip"),
             ),
             # On a developer's machine or in a container we may well be root.
