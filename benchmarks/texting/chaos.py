@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,20 +81,22 @@ def _run(house: House, office: Office, given: argparse.Namespace, dice: random.R
     trouble = Trouble(house, dice, kills=not given.no_kills)
     journal.start()
     trouble.start()
-    for n, person in enumerate(people):
+
+    def send(n: int) -> None:
         office.api.send(
             "POST",
             "/sms",
             {
                 "agent_id": office.agent_id,
                 "from_number": NUMBERS[n % len(NUMBERS)],
-                "to_number": person,
+                "to_number": people[n],
                 "body": f"Your check-up, number {n}, is tomorrow at 3 pm.",
             },
         )
-        if trouble.is_over(given.trouble * 60):
-            break
-    sent = n + 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, range(given.texts)))
+    sent = given.texts
     ledger: dict[str, Any] = {}
     seen = 0.0
     while time.monotonic() - begun < given.minutes * 60:
