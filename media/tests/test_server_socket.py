@@ -165,6 +165,7 @@ async def test_fragments_pings_and_audio_between_them_keep_their_order(port: int
         (Frame(Opcode.TEXT, b"unmasked").serialize(mask=False), 1002),
         (b"\xc1" + text("reserved")[1:], 1002),
     ],
+    ids=["no utf-8", "unmasked", "a reserved bit"],  # the masks are random
 )
 async def test_what_breaks_the_protocol_closes_the_socket_as_ever(
     port: int, mistake: bytes, code: int
