@@ -5,7 +5,8 @@ import os
 import signal
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +174,13 @@ def prepare(house: House, *people: str) -> tuple[Any, str]:
     return client, agent["agent_id"]
 
 
-def place(client: Any, agent_id: str, person: str = SOMEBODY) -> str:
+def place(client: Any, agent_id: str, person: str = SOMEBODY, why: str = "") -> str:
+    """Call somebody. Two calls to one person need two reasons: what is asked for twice is one."""
     placed = client.calls.create(
-        agent_id=agent_id, to_number=person, prompt="Ask if all is well.", from_number=OUR_NUMBER
+        agent_id=agent_id,
+        to_number=person,
+        prompt=f"Ask if all is well. {why}".strip(),
+        from_number=OUR_NUMBER,
     )
     return str(placed["call_id"])
 
@@ -203,93 +208,102 @@ def wait_for_media_processes(house: House, count: int) -> None:
         time.sleep(0.1)
 
 
-def test_a_call_goes_on_in_another_process_when_its_own_is_killed(tmp_path_factory):
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     data = tmp_path_factory.mktemp("house") / "data"
     with running_house(data, MEDIA_PROCESSES="2") as house:
-        client, agent_id = prepare(house)
-        records = Records(house)
+        yield house
 
-        wait_for_media_processes(house, 2)
-        journal = Journal(house)
-        call_id = place(client, agent_id)
-        pid = records.pid_of(call_id, 1)
-        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
-        records.wait_for_caller(call_id)
 
-        os.kill(pid, signal.SIGKILL)
-        killed = time.monotonic()
+@pytest.fixture(scope="module")
+def agent(house: House) -> tuple[Any, str]:
+    return prepare(house)
 
-        journal.wait_for("stream_started")
-        assert time.monotonic() - killed <= 5.0
-        assert records.pid_of(call_id, 2) != pid
-        records.wait_for_apology(call_id, 1)
-        httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{journal.call_sid}")
-        call = records.ended(call_id)
-        assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
-        turns = records.rows(
-            "SELECT t.started_ms FROM calls_turn t JOIN calls_call c ON c.id = t.call_id"
-            " WHERE c.call_id = %s ORDER BY t.sequence",
-            call_id,
-        )
-        assert turns == sorted(turns)
-        assert_one_recording(Path(data) / "recordings", call)
+
+@dataclass(frozen=True)
+class Lost:
+    """A call in whose midst the media process was killed with SIGKILL."""
+
+    records: Records
+    journal: Journal
+    call_id: str
+    pid: int
+    killed: float  # by the monotonic clock
+
+    def is_hung_up(self, house: House) -> dict[str, Any]:
+        """Let the person hang up; return the call as it ended."""
+        httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{self.journal.call_sid}")
+        return self.records.ended(self.call_id)
+
+
+def lose_a_process(house: House, agent: tuple[Any, str], policy: str) -> Lost:
+    client, agent_id = agent
+    wait_for_media_processes(house, 2)
+    lose_sockets_by(house, policy)
+    records, journal = Records(house), Journal(house)
+    call_id = place(client, agent_id, why=policy)
+    pid = records.pid_of(call_id, 1)
+    journal.call_sid = journal.wait_for("stream_started")["call_sid"]
+    records.wait_for_caller(call_id)
+    os.kill(pid, signal.SIGKILL)
+    return Lost(records, journal, call_id, pid, time.monotonic())
+
+
+def test_a_call_goes_on_in_another_process_when_its_own_is_killed(
+    house: House, agent: tuple[Any, str]
+):
+    lost = lose_a_process(house, agent, "next_verb")
+
+    lost.journal.wait_for("stream_started")
+    assert time.monotonic() - lost.killed <= 5.0
+    assert lost.records.pid_of(lost.call_id, 2) != lost.pid
+    lost.records.wait_for_apology(lost.call_id, 1)
+    call = lost.is_hung_up(house)
+    assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
+    turns = lost.records.rows(
+        "SELECT t.started_ms FROM calls_turn t JOIN calls_call c ON c.id = t.call_id"
+        " WHERE c.call_id = %s ORDER BY t.sequence",
+        lost.call_id,
+    )
+    assert turns == sorted(turns)
+    assert_one_recording(house, lost.call_id, call)
 
 
 def test_a_carrier_that_ends_a_call_with_its_socket_leaves_it_ended_with_its_recording(
-    tmp_path_factory,
+    house: House, agent: tuple[Any, str]
 ):
-    data = tmp_path_factory.mktemp("house") / "data"
-    with running_house(data, MEDIA_PROCESSES="2") as house:
-        client, agent_id = prepare(house)
-        records = Records(house)
-        wait_for_media_processes(house, 2)
-        lose_sockets_by(house, "end_call")
-        journal = Journal(house)
-        call_id = place(client, agent_id)
-        pid = records.pid_of(call_id, 1)
-        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
-        records.wait_for_caller(call_id)
+    lost = lose_a_process(house, agent, "end_call")
 
-        os.kill(pid, signal.SIGKILL)
-
-        assert journal.wait_for("call_ended")["status"] == "completed"
-        call = records.ended(call_id)
-        assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
-        assert records.sockets_of(call_id) == 1
-        assert [path.name for path in (Path(data) / "recordings").iterdir()] == [
-            call["recording_file"]
-        ]
+    assert lost.journal.wait_for("call_ended")["status"] == "completed"
+    call = lost.records.ended(lost.call_id)
+    assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
+    assert lost.records.sockets_of(lost.call_id) == 1
+    assert recordings_of(house, lost.call_id) == [call["recording_file"]]
 
 
-def test_a_call_whose_carrier_noticed_nothing_is_asked_for_again(tmp_path_factory):
-    data = tmp_path_factory.mktemp("house") / "data"
-    with running_house(data, MEDIA_PROCESSES="2") as house:
-        client, agent_id = prepare(house)
-        records = Records(house)
-        wait_for_media_processes(house, 2)
-        lose_sockets_by(house, "half_open")
-        journal = Journal(house)
-        call_id = place(client, agent_id)
-        pid = records.pid_of(call_id, 1)
-        journal.call_sid = journal.wait_for("stream_started")["call_sid"]
-        records.wait_for_caller(call_id)
+def test_a_call_whose_carrier_noticed_nothing_is_asked_for_again(
+    house: House, agent: tuple[Any, str]
+):
+    lost = lose_a_process(house, agent, "half_open")
 
-        os.kill(pid, signal.SIGKILL)
-        killed = time.monotonic()
-
-        journal.wait_for("stream_started")
-        # The lease of 8 s, two sweeps of 3 s, and a worker with other things to do.
-        assert time.monotonic() - killed <= 20.0
-        assert records.pid_of(call_id, 2) != pid
-        records.wait_for_apology(call_id, 1)
-        httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{journal.call_sid}")
-        call = records.ended(call_id)
-        assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
-        assert_one_recording(Path(data) / "recordings", call)
+    lost.journal.wait_for("stream_started")
+    # The lease of 8 s, two sweeps of 3 s, and a worker with other things to do.
+    assert time.monotonic() - lost.killed <= 20.0
+    assert lost.records.pid_of(lost.call_id, 2) != lost.pid
+    lost.records.wait_for_apology(lost.call_id, 1)
+    call = lost.is_hung_up(house)
+    assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
+    assert_one_recording(house, lost.call_id, call)
 
 
-def assert_one_recording(folder: Path, call: dict[str, Any]) -> None:
-    assert [path.name for path in folder.iterdir()] == [call["recording_file"]]
+def recordings_of(house: House, call_id: str) -> list[str]:
+    folder = Path(house.environment["NIXFLEX_DATA_DIR"]) / "recordings"
+    return [path.name for path in folder.glob(f"{call_id}*")]
+
+
+def assert_one_recording(house: House, call_id: str, call: dict[str, Any]) -> None:
+    assert recordings_of(house, call_id) == [call["recording_file"]]
+    folder = Path(house.environment["NIXFLEX_DATA_DIR"]) / "recordings"
     with wave.open(str(folder / call["recording_file"])) as recording:
         seconds = recording.getnframes() / 8000
     assert abs(seconds - call["recording_duration_s"]) < 1.0
