@@ -156,8 +156,9 @@ def test_a_killed_guardian_takes_its_server_along_and_the_next_user_starts_both(
         assert is_up(process)
         started = query(data_dir, "SELECT pg_postmaster_start_time()")
         for pid in processes(data_dir):
-            if b"guardian" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"guardian" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
 
         with user(data_dir) as another:
             assert is_up(another)

@@ -107,7 +107,10 @@ def running_house(data_dir: Path, **environment: str) -> Iterator[House]:
 
 def three_free_ports() -> int:
     """Return the first of three neighbouring free ports: web, media, sandbox."""
-    for first in range(20000 + os.getpid() % 5000, 32000, 3):
+    # Apart for each of the workers that run tests at once: a free port is not a reserved one.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    begin = 20000 + 3000 * worker
+    for first in range(begin + os.getpid() % 500 * 3, begin + 3000, 3):
         with contextlib.ExitStack() as open_sockets:
             try:
                 for port in (first, first + 1, first + 2):
