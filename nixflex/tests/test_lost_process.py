@@ -134,6 +134,14 @@ class Records:
             time.sleep(0.1)
         raise AssertionError(f"the caller heard no {count}. apology")
 
+    def turns_of_agent(self, call_id: str) -> int:
+        [[turns]] = self.rows(
+            "SELECT count(*) FROM calls_turn t JOIN calls_call c ON c.id = t.call_id"
+            " WHERE c.call_id = %s AND t.role = 'agent'",
+            call_id,
+        )
+        return int(turns)
+
     def ended(self, call_id: str, *, closed: bool = True) -> dict[str, Any]:
         """Return the call once it is over and its recording known, and ``closed`` unless nobody
         was left to close it.
