@@ -1,15 +1,20 @@
-"""How calls of a campaign may go, as text: the agent's own prompt and model, and a person who says
-the usual things. Nobody is called, no tool is used, nothing is written down."""
+"""How calls of a campaign may go, as text: the live engine's own conversation with the agent's
+prompt and model, and a person who says the usual things. Nobody is called, no tool is used, nothing
+is written down.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
-from django.utils import timezone
+from django.db import transaction
 
 from agents import model
-from agents.effective import effective
-from agents.prompt import CallFacts, voice_prompt
+from calls.live import LiveCall, foresee
+from calls.models import Call
 from campaigns.models import Campaign, Recipient
+from media.events import AskModel
+from media.in_text import TextCall
 
 # What people say, turn by turn, after the agent's words; the first is how they pick up.
 PEOPLE = {
@@ -39,36 +44,51 @@ def conversations(campaign: Campaign, how_many: int = len(PEOPLE)) -> Iterator[C
 
 def _talk(campaign: Campaign, recipient: Recipient, manner: str) -> Conversation:
     talk = Conversation(recipient, manner)
-    agent = campaign.agent
-    if agent is None:
-        talk.failure = "The agent was deleted."
+    live = _foreseen(campaign, recipient)
+    if live is None:
+        talk.failure = "The agent or its number was deleted."
         return talk
-    facts = CallFacts(
-        call_id="rehearsal",
-        direction="outbound",
-        our_number=campaign.from_number,
-        their_number=recipient.phone,
-        started_at=timezone.now(),
-        purpose=recipient.prompt_override or campaign.prompt,
-        variables=recipient.variables,
-    )
-    stable, of_call = voice_prompt(agent=agent, number=None, call=facts)
-    messages: list[dict[str, str]] = []
+    call = TextCall(live, partial(_write, live))
     for words in PEOPLE[manner]:
-        talk.lines.append(("person", words))
-        messages.append({"role": "user", "content": words})
-        try:
-            answer = model.write(
-                model=effective(agent, campaign.number).llm_model,
-                system_stable=stable,
-                system_now=of_call,
-                messages=messages,
-            ).text.strip()
-        except model.ModelFailed as failure:
-            talk.failure = f"The model gave no answer: {failure}."
-            return talk
-        talk.lines.append(("agent", answer))
-        messages.append({"role": "assistant", "content": answer})
-        if "[END_CALL" in answer.upper():
+        call.say(words)
+        if call.ended:
             break
+    talk.lines = call.lines
+    if call.failure:
+        talk.failure = f"The model gave no answer: {call.failure}."
     return talk
+
+
+def _foreseen(campaign: Campaign, recipient: Recipient) -> LiveCall | None:
+    """Return what the live engine would be told of a call to ``recipient`` now; the call that this
+    takes is undone."""
+    agent, number = campaign.agent, campaign.number
+    if agent is None or number is None:
+        return None
+    with transaction.atomic():
+        call = Call.objects.create(
+            account=campaign.account,
+            agent=agent,
+            agent_public_id=agent.agent_id,
+            number=number,
+            direction=Call.Direction.OUTBOUND,
+            from_number=number.phone_number,
+            to_number=recipient.phone,
+            prompt=recipient.prompt_override or campaign.prompt,
+            variables=recipient.variables,
+            status=Call.Status.RINGING,
+        )
+        live = foresee(call.pk)
+        transaction.set_rollback(True)
+    return live
+
+
+def _write(live: LiveCall, ask: AskModel) -> model.Written:
+    return model.write(
+        model=live.model,
+        system_stable=live.system_stable,
+        system_now=live.system_call,
+        messages=list(ask.messages),
+        tools=[tool.definition for tool in live.tools],
+        may_use_tools=ask.may_use_tools,
+    )

@@ -189,6 +189,11 @@ class Conversation:
         return min(deadline for deadline in deadlines if deadline is not None)
 
     @property
+    def agent_speaks(self) -> bool:
+        """Whether the agent is saying something, or about to."""
+        return not self.over and self._agent.reply is not None
+
+    @property
     def listens_for_beep(self) -> bool:
         """Whether a tone on the line would mean anything now."""
         return not self.over and self._meeting.listens_for_beep
