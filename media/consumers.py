@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
@@ -55,12 +55,11 @@ class StreamConsumer(AsyncWebsocketConsumer):
 
     channel_layer_alias = "none"  # audio is point to point: hold no Redis connection
 
-    def new_transport(self) -> Transport:
-        raise NotImplementedError
+    new_transport: ClassVar[type[Transport]]
 
     def signature(self) -> str | None:
         """Return what proves that the carrier knocks; None where there is no carrier."""
-        raise NotImplementedError
+        return None
 
     def after(self, call: LiveCall) -> None:
         """Do what the end of the line means; runs in a thread."""
@@ -195,8 +194,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
 class TwilioStreamConsumer(StreamConsumer):
     """One Twilio media stream. What ends the call is the carrier's to say."""
 
-    def new_transport(self) -> Transport:
-        return TwilioStream()
+    new_transport = TwilioStream
 
     def signature(self) -> str | None:
         headers = dict(self.scope.get("headers") or [])
@@ -207,11 +205,7 @@ class TwilioStreamConsumer(StreamConsumer):
 class BrowserStreamConsumer(StreamConsumer):
     """One conversation in a browser. There is no carrier: the call is over with its line."""
 
-    def new_transport(self) -> Transport:
-        return BrowserStream()
-
-    def signature(self) -> str | None:
-        return None
+    new_transport = BrowserStream
 
     def after(self, call: LiveCall) -> None:
         live.end_browser_call(call.pk)

@@ -94,13 +94,13 @@ async def opening_of(call: LiveCall) -> Opening | None:
     pieces = splitter.feed(text) + splitter.finish()
     audio: dict[str, bytes] = {}
     voice = Voice(call.voice, call.speaking_rate)
-    with contextlib.suppress(VoiceFailed):  # the words alone are a head start as well
-        for clause in (piece for piece in pieces if isinstance(piece, Clause)):
-            mulaw = b"".join([chunk async for chunk in voice.speak(clause.text)])
-            if sum(map(len, audio.values())) + len(mulaw) > openings.MOST_BYTES:
-                break
-            audio[clause.text] = mulaw
-    await voice.aclose()
+    async with contextlib.aclosing(voice):  # also where patience ends first
+        with contextlib.suppress(VoiceFailed):  # the words alone are a head start as well
+            for clause in (piece for piece in pieces if isinstance(piece, Clause)):
+                mulaw = b"".join([chunk async for chunk in voice.speak(clause.text)])
+                if sum(map(len, audio.values())) + len(mulaw) > openings.MOST_BYTES:
+                    break
+                audio[clause.text] = mulaw
     return Opening(text, audio, call.voice, call.speaking_rate, call.opening)
 
 

@@ -78,7 +78,7 @@ async def warm_up() -> None:
     await connect_model()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 50)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 2)
 
 
 async def keep_model_connected() -> None:
