@@ -90,6 +90,7 @@ class Conversation:
         # the opening
         self._opening_at: int | None = None
         self._opening_cap = 0
+        self._moved_at: int | None = None  # turns so far when another process had to take over
         # the endings
         self._nudged = False
         self._patience = 0
@@ -213,7 +214,9 @@ class Conversation:
             return
         if self.history.turns:  # another process lost this call; go on with it
             if not self._meeting.goes_on(t):
-                self._agent.say(t, "fallback", self._phrases.lost_you)
+                self._moved_at = len(self.history.turns)
+                apology = f"{self._phrases.lost_you} {self._phrases.where_were_we}"
+                self._agent.say(t, "fallback", apology)
             return
         if not self.call.speaks_first:
             return
@@ -226,6 +229,14 @@ class Conversation:
             self._agent.say(t, "opening", self.call.opening, hold=outbound)
         else:
             self._agent.ask(t, "opening", hold=outbound)
+
+    def _apology(self) -> str:
+        """What is still to be said of a move, where the caller spoke before any of it was heard."""
+        if self._moved_at is None or self._meeting.is_machine:
+            return ""
+        since = self.history.turns[self._moved_at :]
+        heard = any(turn.role == "agent" for turn in since)
+        return "" if heard else self._phrases.lost_you
 
     def _opening_due(self) -> int | None:
         held = self._agent.reply is not None and self._agent.reply.hold
@@ -381,7 +392,7 @@ class Conversation:
             self._agent.say(event.t, "answer", words, ends=ends, interruptible=not ends)
             return
         self._agent.confirmation.answered(event.text, since)
-        self._agent.ask(event.t, "answer", speech_ended=event.speech_ended)
+        self._agent.ask(event.t, "answer", speech_ended=event.speech_ended, first=self._apology())
 
     def _store_caller(self, text: str, started: int, ended: int, label: str = "") -> None:
         """``label`` marks what a machine said: nobody has refused anything in it."""

@@ -21,7 +21,8 @@ class Phrases:
     still_there: str
     silent_goodbye: str
     time_goodbye: str
-    lost_you: str
+    lost_you: str  # said when another process has taken the call over …
+    where_were_we: str  # … and this too, where the caller has said nothing yet
     trouble: str
     nobody_there: str
     not_heard: str

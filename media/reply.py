@@ -43,6 +43,7 @@ class Reply:
     filler: str = ""  # said while tools are in use, if they take their time
     filler_at: int = 0
     proposes: bool = False  # it ends with the engine's own question before a write
+    said_first: int = 0  # clauses of the engine's own, before the model's
     written_before: int = 0  # clauses written before the model was asked last
     tools_due: int | None = None  # while tools are in use: when they are given up
     model_at: int | None = None
@@ -53,6 +54,11 @@ class Reply:
     @property
     def full_text(self) -> str:
         return " ".join(self.written)
+
+    @property
+    def own_words(self) -> list[str]:
+        """The clauses that the model wrote, or that were said in its stead."""
+        return self.written[self.said_first :]
 
     @property
     def may_be_cut(self) -> bool:
@@ -68,7 +74,7 @@ class Reply:
     def is_empty(self) -> bool:
         """Whether the model wrote nothing that can be said or done."""
         acts = self.takes_leave or self.patience or self.not_put_through or self.may_be_silent
-        return not self.written and not acts
+        return not self.own_words and not acts
 
     @property
     def asks(self) -> bool:

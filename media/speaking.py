@@ -106,10 +106,12 @@ class Speaking:
         hold: bool = False,
         may_be_silent: bool = False,
         note: str = "",
+        first: str = "",
     ) -> None:
         """Have the model write a reply to the history; with ``hold``, wait for ``release``.
 
-        ``note`` is the engine's own word to the model about this reply.
+        ``note`` is the engine's own word to the model about this reply; ``first`` is said before
+        what the model writes.
         """
         messages = self._history.messages(note=note)
         guess = self.ahead.adopt(t, messages)
@@ -117,6 +119,9 @@ class Speaking:
         reply.may_be_silent, reply.note = may_be_silent, note
         if speech_ended is not None:
             reply.speech_ended, reply.endpoint_at = speech_ended, t
+        if first:
+            self._take_clause(t, reply, first)
+            reply.said_first = reply.written_before = 1
         if guess is None:
             self._do(AskModel(reply.generation, messages))
             return
@@ -194,7 +199,7 @@ class Speaking:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
         reply.done = True
-        if reply.goes_to is not None and not reply.written:
+        if reply.goes_to is not None and not reply.own_words:
             self._take_clause(event.t, reply, self._phrases.putting_through)
         if reply.is_empty:
             self._do(Note("empty_reply"))
@@ -206,10 +211,10 @@ class Speaking:
         """
         if (reply := self._written_by(event.generation)) is None:
             return
-        data = {"error": event.error, "spoken": bool(reply.written), "tries": reply.tries}
+        data = {"error": event.error, "spoken": bool(reply.own_words), "tries": reply.tries}
         self._do(Note("model_failed", data))
         self._do(CancelModel())
-        if reply.written:
+        if reply.own_words:
             if not reply.written[-1].endswith(SENTENCE_ENDS):
                 # It is not begun again; whoever heard half of it learns that there is no more.
                 text = self._call.fallback_message or self._phrases.trouble
@@ -319,7 +324,11 @@ class Speaking:
             instead_of.done, instead_of.tools_due = True, None
             return
         text = self._call.fallback_message or self._phrases.trouble
-        self.say(t, "fallback", text, hold=instead_of.hold)
+        if instead_of.said_first:
+            self._take_clause(t, instead_of, text)
+            instead_of.done, instead_of.tools_due = True, None
+        else:
+            self.say(t, "fallback", text, hold=instead_of.hold)
 
     def _take_pieces(self, t: int, reply: Reply, pieces: list[Clause | Tag]) -> None:
         for piece in pieces:

@@ -122,6 +122,68 @@ def test_a_call_that_lost_its_process_goes_on_with_an_apology_and_its_history():
     play.at(2_000).mark(2)
     assert play.last_turn.sequence == 3
 
+    play.at(4_000).caller_says("At the price")
+    play.model_says("It costs ninety pounds.")
+    assert play.spoken[2:] == ["It costs ninety pounds."]
+
+
+def moved() -> Play:
+    turns = (SpokenTurn(1, "agent", OPENING, 0, 2_000), SpokenTurn(2, "caller", "Hi", 3_000, 3_300))
+    play = Play(inbound=True, turns=turns, fallback_message="Could you say that again?")
+    play.open()
+    return play
+
+
+def test_whoever_speaks_before_the_apology_for_a_move_was_heard_gets_it_with_the_answer():
+    play = moved()
+
+    play.at(100).caller_says("Are you still there?", speech_ended=90)
+    assert play.spoken[2:] == ["I'm sorry, I lost you for a moment."]  # while the model writes
+    play.model_says("Yes, I am.")
+    play.send(1_500, 700)
+    play.at(3_000).mark(3)
+    play.mark(4)
+
+    assert play.turns[-2:] == [
+        ("caller", "Are you still there?"),
+        ("agent", "I'm sorry, I lost you for a moment. Yes, I am."),
+    ]
+    play.at(4_000).caller_says("Good. What does it cost?")
+    play.model_says("It costs ninety pounds.")
+    assert play.spoken[-1] == "It costs ninety pounds."
+    assert sum("lost you" in text for text in play.spoken) == 2  # one of them was never heard
+
+
+def test_an_apology_for_a_move_that_is_interrupted_unheard_is_still_owed():
+    play = moved()
+    play.at(100).caller_says("Are you")
+    play.at(200).caller_says("still there?")
+
+    play.model_says("Yes, I am.")
+    assert play.spoken[-2:] == ["I'm sorry, I lost you for a moment.", "Yes, I am."]
+
+
+@pytest.mark.parametrize("said", ["", "Yes, I"])
+def test_behind_the_apology_for_a_move_a_failing_model_is_treated_as_ever(said):
+    play = moved()
+    play.at(100).caller_says("Are you still there?")
+
+    if said:
+        play.model_says(said, done=False)
+    asked = play.all(AskModel)[-1]
+    play.feed(ModelFailed(play.t, asked.generation, "overloaded_error"))
+    assert play.all(AskModel)[-1].second
+    play.feed(ModelFailed(play.t, play.all(AskModel)[-1].generation, "overloaded_error"))
+
+    assert play.spoken[2:] == ["I'm sorry, I lost you for a moment.", "Could you say that again?"]
+    play.send(1_500, 900)
+    play.at(4_000).mark(3)
+    play.mark(4)
+    assert play.turns[-1] == (
+        "agent",
+        "I'm sorry, I lost you for a moment. Could you say that again?",
+    )
+
 
 # --- taking turns -------------------------------------------------------------------------------
 
