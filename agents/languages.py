@@ -21,6 +21,12 @@ NAMES: dict[str, str] = {
     "tr": "Turkish",
     "he": "Hebrew",
 }
+# The codes by which the carrier's own voice knows them.
+_LOCALES = {
+    "en": "en-US", "ar": "arb", "es": "es-ES", "fr": "fr-FR", "de": "de-DE", "it": "it-IT",
+    "pt": "pt-BR", "nl": "nl-NL", "pl": "pl-PL", "ru": "ru-RU", "hi": "hi-IN", "ko": "ko-KR",
+    "ja": "ja-JP", "zh": "cmn-CN", "tr": "tr-TR", "he": "he-IL",
+}  # fmt: skip
 _CODE = re.compile(r"(?P<base>[a-z]{2})(-([A-Z]{2}|[0-9]{3}))?", re.ASCII)
 
 # Deepgram's nova-3 does not hear Chinese; its predecessor does.
@@ -64,6 +70,11 @@ def is_language(code: str) -> bool:
 def name_of(code: str) -> str:
     """Return the English name of a language code, its region left out."""
     return NAMES[code[:2]]
+
+
+def locale_of(code: str) -> str:
+    """Return what the carrier's own voice calls the language of a code; English for ``multi``."""
+    return _LOCALES.get(code[:2], _LOCALES["en"])
 
 
 def start_language(language: str, system_prompt: str) -> str:

@@ -2,54 +2,58 @@
 became of it. Signed, repeated, in any order; each carries the transfer's token.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from calls import services, transfer_verbs, transfers, whispers
 from calls.models import Call, Transfer
 from calls.next_verb import next_verb
-from calls.webhooks import answer, forbidden, is_signed, moment, signers
-from carriers import twiml
+from calls.webhooks import tokens_of
+from carriers import knocks, twiml
 
 # A whisper that is not spoken by then is left to the carrier's voice.
 WHISPER_WAIT_S = 4
 _OVER = {"completed", "busy", "no-answer", "failed", "canceled"}
 
 
-def _knock(request: HttpRequest, sid_field: str) -> tuple[Transfer, dict[str, str]] | None:
-    """Return the transfer that a request is about and the form it carried, if the carrier account
-    of the call signed it and ``sid_field`` names the call.
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A verified request: the transfer that it is about, and the form it carried."""
+
+    transfer: Transfer
+    form: knocks.Form
+
+
+def _verified(request: HttpRequest, form: knocks.Form, sid_field: str) -> Knock | None:
+    """Return what the request says if the carrier account of the transfer's call signed it and
+    ``sid_field`` names the call.
     """
-    form = {name: str(request.POST.get(name, "")) for name in request.POST}
-    token = request.GET.get("t", "")
-    if any("\0" in text for text in (token, *form.values())):
-        return None
     transfer = (
         Transfer.objects.select_related("call__account", "call__number__carrier_account")
-        .filter(token=token)
+        .filter(token=request.GET.get("t", ""))
         .first()
     )
     if transfer is None or form.get(sid_field) != transfer.call.carrier_sid:
         return None
-    call = transfer.call
-    carriers = signers(form.get("AccountSid", ""), call, call.number)
-    return (transfer, form) if is_signed(request, carriers) else None
+    tokens = tokens_of(form, transfer.call, transfer.call.number)
+    return Knock(transfer, form) if knocks.is_signed(request, tokens) else None
 
 
-@csrf_exempt
-@require_POST
-def leg(request: HttpRequest) -> HttpResponse:
+_of_colleague = knocks.view(partial(_verified, sid_field="ParentCallSid"))
+_of_caller = knocks.view(partial(_verified, sid_field="CallSid"))
+
+
+@_of_colleague
+def leg(request: HttpRequest, knock: Knock) -> HttpResponse:
     """How the colleague's leg stands."""
-    knock = _knock(request, "ParentCallSid")
-    if knock is None:
-        return forbidden()
-    transfer, form = knock
-    at, sid = moment(form.get("Timestamp", "")), form.get("CallSid", "")
+    transfer, form = knock.transfer, knock.form
+    at, sid = knocks.moment(form.get("Timestamp", "")), form.get("CallSid", "")
     with transaction.atomic():
         match form.get("CallStatus"):
             case "ringing":
@@ -62,10 +66,9 @@ def leg(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _leg_ended(transfer: Transfer, form: dict[str, str], at: datetime) -> None:
+def _leg_ended(transfer: Transfer, form: knocks.Form, at: datetime) -> None:
     """A cold leg that lasted was connected all that time, told or not."""
-    seconds = form.get("CallDuration", "")
-    lasted_s = int(seconds) if seconds.isascii() and seconds.isdigit() else 0
+    lasted_s = knocks.whole_number(form.get("CallDuration", ""))
     if lasted_s and transfer.kind == Transfer.Kind.COLD:
         transfers.answered(
             transfer.pk, at=at - timedelta(seconds=lasted_s), sid=form.get("CallSid", "")
@@ -73,23 +76,18 @@ def _leg_ended(transfer: Transfer, form: dict[str, str], at: datetime) -> None:
     transfers.parted(transfer.pk, at=at)
 
 
-@csrf_exempt
-@require_POST
-def whisper(request: HttpRequest) -> HttpResponse:
+@_of_colleague
+def whisper(request: HttpRequest, knock: Knock) -> HttpResponse:
     """What the colleague hears before the caller: asked when they have picked up."""
-    knock = _knock(request, "ParentCallSid")
-    if knock is None:
-        return forbidden()
-    transfer, form = knock
+    transfer, form = knock.transfer, knock.form
     transfers.answered(transfer.pk, sid=form.get("CallSid", ""))
-    waited = request.GET.get("w", "")
-    waited_s = int(waited) if waited.isascii() and waited.isdigit() else 0
+    waited_s = knocks.whole_number(request.GET.get("w", "")) or 0
     audio_url = whispers.audio_url(transfer)
     if audio_url is None and waited_s < WHISPER_WAIT_S:
         again = transfer_verbs.url_of(transfer, "whisper", f"&w={waited_s + 1}")
-        return answer(twiml.pause_and_ask_again(1, again))
+        return knocks.answer(twiml.pause_and_ask_again(1, again))
     language, words = whispers.words_of(transfer)
-    return answer(
+    return knocks.answer(
         twiml.whisper(
             then_url=transfer_verbs.url_of(transfer, "joined"),
             audio_url=audio_url or "",
@@ -99,28 +97,20 @@ def whisper(request: HttpRequest) -> HttpResponse:
     )
 
 
-@csrf_exempt
-@require_POST
-def joined(request: HttpRequest) -> HttpResponse:
+@_of_colleague
+def joined(request: HttpRequest, knock: Knock) -> HttpResponse:
     """The whisper was heard to its end; the carrier connects the two at our answer."""
-    knock = _knock(request, "ParentCallSid")
-    if knock is None:
-        return forbidden()
-    transfer, form = knock
+    transfer, form = knock.transfer, knock.form
     with transaction.atomic():
         transfers.joined(transfer.pk, sid=form.get("CallSid", ""))
         _correct(transfer)
-    return answer(twiml.nothing())
+    return knocks.answer(twiml.nothing())
 
 
-@csrf_exempt
-@require_POST
-def after(request: HttpRequest) -> HttpResponse:
+@_of_caller
+def after(request: HttpRequest, knock: Knock) -> HttpResponse:
     """Nobody took the call, or the two have parted: what does the caller's leg do next?"""
-    knock = _knock(request, "CallSid")
-    if knock is None:
-        return forbidden()
-    transfer, form = knock
+    transfer, form = knock.transfer, knock.form
     with transaction.atomic():
         if _talked(transfer, form):
             transfers.joined(transfer.pk, sid=form.get("DialCallSid", ""))
@@ -128,10 +118,10 @@ def after(request: HttpRequest) -> HttpResponse:
             _correct(transfer)
         elif form.get("CallStatus") not in _OVER:  # else the caller left, which is told elsewhere
             transfers.failed(transfer.pk, form.get("DialCallStatus", ""))
-    return answer(next_verb(transfer.call_id))
+    return knocks.answer(next_verb(transfer.call_id))
 
 
-def _talked(transfer: Transfer, form: dict[str, str]) -> bool:
+def _talked(transfer: Transfer, form: knocks.Form) -> bool:
     """Whether the two were ever connected. A colleague who hung up during the whisper was not,
     though their leg is ``completed``.
     """

@@ -6,17 +6,10 @@ carrier account that the call or number is bound to; the account SID alone would
 accounts here may hold the same one.
 """
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from accounts.models import CarrierAccount
 from agents.models import PhoneNumber
@@ -28,9 +21,7 @@ from calls.next_verb import next_verb
 from calls.presence import Room
 from calls.refusals import in_words
 from calls.sweeping import STATUS
-from carriers import twilio, twiml
-
-logger = logging.getLogger(__name__)
+from carriers import knocks, twiml
 
 NOT_IN_SERVICE = "Sorry, this number is not in service at the moment. Goodbye."
 
@@ -40,7 +31,7 @@ class Knock:
     """A verified request: the form it carried, and the dial attempt or number that it is about,
     where known."""
 
-    form: dict[str, str]
+    form: knocks.Form
     attempt: DialAttempt | None
     number: PhoneNumber | None
 
@@ -49,15 +40,12 @@ class Knock:
         return self.form.get("CallSid", "")
 
 
-def _verified(request: HttpRequest) -> Knock | None:
+def _verified(request: HttpRequest, form: knocks.Form) -> Knock | None:
     """Return what the request says if the carrier signed it, else None; nothing is written either
     way."""
-    form = {name: str(request.POST.get(name, "")) for name in request.POST}
-    token = request.GET.get("a", "")
-    texts = (token, *form.values())
-    if any("\0" in text for text in texts) or not form.get("CallSid"):
+    if not form.get("CallSid"):
         return None
-    attempt = None
+    token, attempt = request.GET.get("a", ""), None
     if token:
         attempt = (
             DialAttempt.objects.select_related("call__account", "call__number__carrier_account")
@@ -68,32 +56,23 @@ def _verified(request: HttpRequest) -> Knock | None:
             return None
     call = attempt.call if attempt else _call_of(form["CallSid"])
     number = call.number if call else _dialled(form.get("To", ""))
-    if is_signed(request, signers(form.get("AccountSid", ""), call, number)):
+    if knocks.is_signed(request, tokens_of(form, call, number)):
         return Knock(form=form, attempt=attempt, number=number)
     return None
 
 
-def is_signed(request: HttpRequest, carriers: Iterable[CarrierAccount]) -> bool:
-    """Say whether one of ``carriers`` signed the request."""
-    # What was signed is the address as the carrier knows it, query and unknown fields included.
-    query = request.META.get("QUERY_STRING", "")
-    url = f"{settings.PUBLIC_URL}{request.path}" + (f"?{query}" if query else "")
-    signature = request.headers.get("X-Twilio-Signature", "")
-    return any(
-        twilio.verify_signature(carrier.auth_token, url, request.POST, signature)
-        for carrier in carriers
-    )
-
-
-def signers(
-    account_sid: str, call: Call | None, number: PhoneNumber | None
-) -> Iterable[CarrierAccount]:
-    """Who may speak for this call or number: its own carrier account, nobody else's."""
+def tokens_of(form: knocks.Form, call: Call | None, number: PhoneNumber | None) -> Iterable[str]:
+    """Return the auth tokens of who may speak for this call or number: its own carrier account,
+    nobody else's.
+    """
+    sid = form.get("AccountSid", "")
     if number is not None:
         bound = number.carrier_account
-        return [bound] if bound.sid == account_sid else []
-    holders = CarrierAccount.objects.filter(sid=account_sid)
-    return holders.filter(account=call.account) if call else holders
+        return [bound.auth_token] if bound.sid == sid else []
+    holders = CarrierAccount.objects.filter(sid=sid)
+    if call is not None:
+        holders = holders.filter(account=call.account)
+    return (holder.auth_token for holder in holders)
 
 
 def _call_of(sid: str) -> Call | None:
@@ -112,40 +91,26 @@ def _dialled(phone_number: str) -> PhoneNumber | None:
     )
 
 
-def forbidden() -> HttpResponse:
-    logger.warning("a webhook without a valid signature was refused")
-    return HttpResponse("The signature is not valid.", status=403, content_type="text/plain")
-
-
-def answer(document: str) -> HttpResponse:
-    return HttpResponse(document, content_type="text/xml")
-
-
-@csrf_exempt
-@require_POST
-def voice(request: HttpRequest) -> HttpResponse:
+@knocks.view(_verified)
+def voice(request: HttpRequest, knock: Knock) -> HttpResponse:
     """What to do with the call: talk through our media socket, or not at all.
 
     Asked at the answer of an outbound call, at the ring of an inbound one, and again whenever the
     media socket closed before the call did; so a call that is over or being ended is hung up, and
     never greeted a second time.
     """
-    knock = _verified(request)
-    if knock is None:
-        return forbidden()
     if knock.attempt is not None:
         if not _accepts(knock.attempt, knock.sid):
-            return answer(twiml.hang_up())
-        return answer(_goes_on(request, knock.attempt.call_id))
+            return knocks.answer(twiml.hang_up())
+        return knocks.answer(_goes_on(request, knock.attempt.call_id))
     known = _call_of(knock.sid)
     if known is not None:
-        return answer(_goes_on(request, known.pk))
+        return knocks.answer(_goes_on(request, known.pk))
     return _ring(knock)
 
 
 def _goes_on(request: HttpRequest, call_pk: int) -> str:
-    waited = request.GET.get("w", "")
-    waited_s = int(waited) if waited.isascii() and waited.isdigit() else None
+    waited_s = knocks.whole_number(request.GET.get("w", ""))
     return next_verb(call_pk, waited_s=waited_s, rested="rested" in request.GET)
 
 
@@ -154,56 +119,50 @@ def _ring(knock: Knock) -> HttpResponse:
     agent = number.agent if number else None
     served = number is not None and agent is not None and agent.is_active
     if number is None or not served or not number.inbound_enabled or not number.account.is_active:
-        return answer(twiml.say_and_hang_up(NOT_IN_SERVICE))
+        return knocks.answer(twiml.say_and_hang_up(NOT_IN_SERVICE))
     if presence.room() is Room.FULL:
-        return answer(twiml.reject_busy())  # busy, not silence
+        return knocks.answer(twiml.reject_busy())  # busy, not silence
     call = admit_inbound(number, carrier_sid=knock.sid, from_number=knock.form.get("From", ""))
     if call is None:
         usage.count_rejected(number.account)
-        return answer(twiml.reject_busy())
+        return knocks.answer(twiml.reject_busy())
     if not gate.lets_in(call):
         services.turn_away(call.pk)
-        return answer(twiml.reject_busy())
+        return knocks.answer(twiml.reject_busy())
     ring_s = agent.pickup_delay if agent else 0
     if ring_s:
         openings.want(call.pk)
-    return answer(next_verb(call.pk, ring_s=ring_s))
+    return knocks.answer(next_verb(call.pk, ring_s=ring_s))
 
 
-@csrf_exempt
-@require_POST
-def status(request: HttpRequest) -> HttpResponse:
+@knocks.view(_verified)
+def status(request: HttpRequest, knock: Knock) -> HttpResponse:
     """How a call stands. Old news, and news of a call we do not know, changes nothing."""
-    knock = _verified(request)
-    if knock is None:
-        return forbidden()
     call_pk = _bound(knock)
     new = STATUS.get(knock.form.get("CallStatus", ""))
     if call_pk is None or new is None:
         return HttpResponse(status=204)
     if new in Call.TERMINAL:
-        seconds = knock.form.get("CallDuration", "")
-        code = knock.form.get("ErrorCode", "")
-        error_code = int(code) if code.isascii() and code.isdigit() else None
+        error_code = knocks.whole_number(knock.form.get("ErrorCode", ""))
         services.end_call(
             call_pk,
             new,
-            at=moment(knock.form.get("Timestamp", "")),
-            duration_s=int(seconds) if seconds.isascii() and seconds.isdigit() else None,
+            at=knocks.moment(knock.form.get("Timestamp", "")),
+            duration_s=knocks.whole_number(knock.form.get("CallDuration", "")),
             error_code=error_code,
             error_message=_why(new, error_code, knock.form),
         )
     else:
-        services.move_call(call_pk, new, at=moment(knock.form.get("Timestamp", "")))
+        services.move_call(call_pk, new, at=knocks.moment(knock.form.get("Timestamp", "")))
     return HttpResponse(status=204)
 
 
-def _why(status: str, error_code: int | None, form: dict[str, str]) -> str:
+def _why(status: str, error_code: int | None, form: knocks.Form) -> str:
     if error_code:
         return in_words(error_code, form.get("ErrorMessage", ""))
     if status == Call.Status.FAILED:
-        sip = form.get("SipResponseCode", "")
-        code = f" (SIP {sip})" if sip.isascii() and sip.isdigit() else ""
+        sip = knocks.whole_number(form.get("SipResponseCode", ""))
+        code = f" (SIP {sip})" if sip is not None else ""
         return f"The carrier could not connect the call: the number cannot be reached.{code}"
     return ""
 
@@ -223,26 +182,10 @@ def _accepts(attempt: DialAttempt, sid: str) -> bool:
     return dialling.accept(attempt.pk, sid)
 
 
-def moment(stamp: str) -> datetime | None:
-    """Read the carrier's time of an event (RFC 2822). None if it is missing, senseless or in the
-    future."""
-    try:
-        when = parsedate_to_datetime(stamp)
-    except ValueError:
-        return None
-    if when.tzinfo is None or when > timezone.now():
-        return None
-    return when
-
-
-@csrf_exempt
-@require_POST
-def amd(request: HttpRequest) -> HttpResponse:
+@knocks.view(_verified)
+def amd(request: HttpRequest, knock: Knock) -> HttpResponse:
     """Who answered, a person or a machine: for the record, and for the media process that has the
     call."""
-    knock = _verified(request)
-    if knock is None:
-        return forbidden()
     call_pk = _bound(knock)
     answered_by = knock.form.get("AnsweredBy", "")
     if call_pk is not None and answered_by and services.note_answered_by(call_pk, answered_by):

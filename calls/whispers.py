@@ -38,11 +38,6 @@ _PLAIN = {
     "pt": "Olá. Vou passar-lhe uma chamada.",
     "nl": "Goedendag. Ik verbind u door met een beller.",
 }
-# The carrier's voice speaks English unless it is told otherwise.
-_CARRIERS = {
-    "en": "en-GB", "fr": "fr-FR", "es": "es-ES", "de": "de-DE", "it": "it-IT", "pt": "pt-PT",
-    "nl": "nl-NL", "pl": "pl-PL", "ru": "ru-RU", "ko": "ko-KR", "ja": "ja-JP", "zh": "zh-CN",
-}  # fmt: skip
 _signer = TimestampSigner(salt="calls.whispers")
 
 
@@ -96,9 +91,9 @@ def words_of(transfer: Transfer) -> tuple[str, str]:
     agent = transfer.call.agent
     language = effective(agent, transfer.call.number).start_language if agent else "en"
     if transfer.whisper:
-        return _CARRIERS.get(language, _CARRIERS["en"]), transfer.whisper
+        return languages.locale_of(language), transfer.whisper
     code = language if language in _PLAIN else "en"
-    return _CARRIERS[code], _PLAIN[code]
+    return languages.locale_of(code), _PLAIN[code]
 
 
 def audio_url(transfer: Transfer) -> str | None:

@@ -27,8 +27,7 @@ class Phrases:
     nobody_there: str
     not_heard: str
     deaf_goodbye: str
-    mute_goodbye: str  # said by the carrier's own voice …
-    locale: str  # … of this language
+    mute_goodbye: str  # said by the carrier's own voice
     putting_through: str = "One moment, I'll put you through."
 
 

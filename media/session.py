@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from agents.languages import locale_of
 from agents.model import ModelFailed as BrainFailed
 from agents.tools.base import ToolCall, ToolResult
 from agents.tools.using import use
@@ -25,7 +26,6 @@ from media.audio import VoiceActivity, VoiceRise
 from media.beep import BeepDetector
 from media.brain import write_reply
 from media.conversation import Conversation
-from media.courtesies import phrases_for
 from media.events import (
     Action,
     AskModel,
@@ -167,7 +167,7 @@ class Session:
                 ClauseFailed(self.now(), clause_id, error)
             ),
         )
-        self._locale = phrases_for(str(call.extras.get("start_language") or call.language)).locale
+        self._locale = locale_of(str(call.extras.get("start_language") or call.language))
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_task: asyncio.Task[None] | None = None

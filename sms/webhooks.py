@@ -5,14 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from prometheus_client import Histogram
 
 from accounts.models import CarrierAccount
-from carriers import twilio, twiml
+from carriers import knocks, twiml
 from sms import inbound, statuses
 from sms.known_numbers import known_number
 from sms.models import MessagePart
@@ -27,27 +26,18 @@ INTAKE_SECONDS = Histogram(
 )
 
 
-def _form(request: HttpRequest) -> dict[str, str] | None:
-    form = {name: str(request.POST.get(name, "")) for name in request.POST}
-    if any("\0" in text for text in form.values()) or not form.get("MessageSid"):
-        return None
-    return form
+def _form(request: HttpRequest) -> knocks.Form | None:
+    form = knocks.form_of(request)
+    return form if form and form.get("MessageSid") else None
 
 
-def _is_signed(request: HttpRequest, carriers: Iterable[CarrierAccount]) -> bool:
-    # What was signed is the address as the carrier knows it, query and unknown fields included.
-    query = request.META.get("QUERY_STRING", "")
-    url = f"{settings.PUBLIC_URL}{request.path}" + (f"?{query}" if query else "")
-    signature = request.headers.get("X-Twilio-Signature", "")
-    return any(
-        twilio.verify_signature(carrier.auth_token, url, request.POST, signature)
-        for carrier in carriers
-    )
+def _is_signed(request: HttpRequest, accounts: Iterable[CarrierAccount]) -> bool:
+    return knocks.is_signed(request, (account.auth_token for account in accounts))
 
 
 def _forbidden() -> HttpResponse:
     log.warning("text_webhook_refused")
-    return HttpResponse("The signature is not valid.", status=403, content_type="text/plain")
+    return knocks.forbidden()
 
 
 @csrf_exempt
@@ -78,12 +68,11 @@ def received(request: HttpRequest) -> HttpResponse:
             media=_media(form),
             opt_out_type=form.get("OptOutType", ""),
         )
-    return HttpResponse(twiml.nothing_to_send(), content_type="text/xml")
+    return knocks.answer(twiml.nothing_to_send())
 
 
-def _media(form: dict[str, str]) -> list[dict[str, str]]:
-    count = form.get("NumMedia", "")
-    found = min(int(count), _MEDIA_AT_MOST) if count.isascii() and count.isdigit() else 0
+def _media(form: knocks.Form) -> list[dict[str, str]]:
+    found = min(knocks.whole_number(form.get("NumMedia", "")) or 0, _MEDIA_AT_MOST)
     return [
         {
             "url": form.get(f"MediaUrl{position}", ""),
@@ -98,7 +87,7 @@ def _media(form: dict[str, str]) -> list[dict[str, str]]:
 def status(request: HttpRequest) -> HttpResponse:
     """How one of our texts fares. Old news changes nothing."""
     form, token = _form(request), request.GET.get("p", "")
-    if form is None or not token or "\0" in token:
+    if form is None or not token:
         return _forbidden()
     part = (
         MessagePart.objects.select_related("thread__number__carrier_account", "thread__account")
@@ -115,11 +104,10 @@ def status(request: HttpRequest) -> HttpResponse:
     )
     if not _is_signed(request, [carrier for carrier in carriers if carrier.sid == sid]):
         return _forbidden()
-    code = form.get("ErrorCode", "")
     if statuses.bind(part.pk, form["MessageSid"][:64]):
         statuses.note_carriers_word(
             part.pk,
             form.get("MessageStatus", ""),
-            int(code) if code.isascii() and code.isdigit() and len(code) < 9 else None,
+            knocks.whole_number(form.get("ErrorCode", "")),
         )
     return HttpResponse(status=204)

@@ -263,6 +263,15 @@ def test_keyterms_are_trimmed_unique_and_few():
     assert len(keyterms(",".join(f"t{n}" for n in range(80)))) == 50
 
 
+def test_the_carriers_own_voice_knows_each_language():
+    known = {code: languages.locale_of(code) for code in languages.NAMES}
+
+    assert len(set(known.values())) == len(languages.NAMES)
+    assert known["zh"] == "cmn-CN"
+    assert languages.locale_of("pt-PT") == "pt-BR"
+    assert languages.locale_of("multi") == "en-US"
+
+
 def test_chinese_is_heard_by_the_model_that_knows_it():
     assert languages.transcription("zh", flux=False) == ("nova-2", "zh")
     assert languages.transcription("multi", flux=False) == ("nova-3", "multi")

@@ -256,7 +256,9 @@ def test_a_call_the_carrier_could_not_connect_says_why():
         {"CallStatus": "completed", "Timestamp": "yesterday", "CallDuration": "-1"},
         {"CallStatus": "completed", "Timestamp": "Sun, 22 Nov 2099 10:00:00 +0000"},
         {"CallStatus": "completed", "CallDuration": "²"},
+        {"CallStatus": "completed", "CallDuration": "9" * 5_000},
         {"CallStatus": "completed", "ErrorCode": "x"},
+        {"CallStatus": "completed", "ErrorCode": "9" * 12},
     ],
 )
 def test_senseless_values_do_not_lose_an_ending(form: dict[str, str]):

@@ -130,15 +130,21 @@ def test_where_the_model_fails_plain_words_do(model: ModelServer, speech: Speech
     assert speech.requests[0][1] == "Hello. I am putting a caller through to you."
 
 
-def test_where_the_voice_fails_the_carriers_own_says_it(speech: SpeechServer):
+@pytest.mark.parametrize(
+    ("language", "words", "locale"),
+    [("de", "Ein Anruf.", b"de-DE"), ("en-GB", "A call.", b"en-US"), ("ar", "مكالمة.", b"arb")],
+)
+def test_where_the_voice_fails_the_carriers_own_says_it(
+    speech: SpeechServer, language: str, words: str, locale: bytes
+):
     speech.status = 500
-    transfer = ringing(call__agent__transfer_whisper="Ein Anruf.", call__agent__language="de")
+    transfer = ringing(call__agent__transfer_whisper=words, call__agent__language=language)
 
     tasks.prepare_whisper(transfer.pk)
     answer = picks_up(transfer, f"?t={transfer.token}&w=4")
 
-    assert verbs(answer)["Say"] == "Ein Anruf."
-    assert b'language="de-DE"' in answer.content
+    assert verbs(answer)["Say"] == words
+    assert b'language="%s"' % locale in answer.content
 
 
 def test_a_colleague_who_is_quicker_than_the_worker_waits_four_seconds_at_most():
