@@ -9,7 +9,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from sandbox import faults, journal
-from sandbox.carrier import rest
+from sandbox.carrier import rest_routes
 from sandbox.carrier.carrier import install
 from sandbox.carrier.line import Person, SilentPerson
 from sandbox.carrier.network import Directory
@@ -51,7 +51,7 @@ def build(
     app.add_routes([web.get("/_sandbox/health", _health), *journal.routes(), *faults.routes()])
     if "carrier" in wanted:
         app.cleanup_ctx.append(install(directory or _people(wanted), cps=cps, origin=origin))
-        app.add_routes(rest.routes())
+        app.add_routes(rest_routes.routes())
     for part, names in MODULES.items():
         if part in wanted:
             for name in names:

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from sandbox.model import extraction, tools
+from sandbox.model import extraction, summary, tools
 from sandbox.model.conversation import instructions, read_turns
 from sandbox.model.dialogue import Dialogue
 from sandbox.model.prompt import spoken_language
@@ -28,7 +28,7 @@ def reply_to(body: dict[str, Any]) -> Reply:
         and len(transcript.lines) > 1
         and re.search(r"\bsummar", text + turns[0].raw, re.I)
     ):
-        return Reply(transcript.summary())
+        return Reply(summary.of(transcript.lines))
     prompt = read_prompt(text, outbound=_is_outbound(text, turns[0].note))
     said = " ".join(turn.text for turn in turns if turn.speaker == "caller")
     language = prompt.language if prompt.language != "en" else spoken_language(said)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from sandbox.model import moves, values
+from sandbox.model import moves, summary, values
 from sandbox.model.conversation import Turn
 from sandbox.model.emptiest import empty_string, in_bounds, least_number
 from sandbox.model.transcript import Transcript, read_transcript
@@ -242,7 +242,7 @@ class _Filler:
         if form == "email" or re.search(r"\be-?mail\b", key):
             return values.email(said)
         if re.search(r"\bsummary|\bsummari[sz]e|\boverview|\brecap", key):
-            return self._transcript.summary()
+            return summary.of(self._transcript.lines)
         if re.search(r"\b(?:phone|telephone|mobile|callback number|contact number)\b", key):
             return values.phone(said)
         if re.search(r"^(?:\w+ )?(?:full |first |last )?name\b", key):

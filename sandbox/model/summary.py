@@ -3,14 +3,11 @@
 import itertools
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sandbox.model import moves, values
 from sandbox.model.phrases import ENGLISH
+from sandbox.model.transcript import Line
 from sandbox.model.words import capitalised, content_stems, full_stop, sentences
-
-if TYPE_CHECKING:
-    from sandbox.model.transcript import Line
 
 _SETTLED = (
     (re.compile(r"\bYou(?:'re| are) booked for (.+)", re.I), "booked {}"),
@@ -23,8 +20,10 @@ _NO_NEWS = (moves.GOODBYE, moves.THANKS, moves.OPT_OUT)
 _FEWEST_STEMS, _FEWEST_BESIDES = 2, 3
 
 
-def of(lines: "Sequence[Line]") -> str:
-    """What was agreed, else why it was called; whether it suits; what the caller told."""
+def of(lines: Sequence[Line]) -> str:
+    """One to three sentences in the third person: what was agreed, else why it was called and
+    whether it suits, and what the caller told, in their words.
+    """
     agent = [s for line in lines if line.speaker == "agent" for s in sentences(line.text)]
     caller = [s for line in lines if line.speaker == "caller" for s in sentences(line.text)]
     who = values.name(" ".join(caller)) or "The caller"
@@ -52,7 +51,7 @@ def _reason(agent: list[str]) -> list[str]:
     return [full_stop(f"The agent called {found[1]} {about}")]
 
 
-def _suits(lines: "Sequence[Line]", who: str) -> list[str]:
+def _suits(lines: Sequence[Line], who: str) -> list[str]:
     """The caller's yes or no to "does that still work for you?"."""
     questions = (*ENGLISH["suits"], *ENGLISH["confirm_it"])
     for asked, answer in itertools.pairwise(lines):

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sandbox.model import moves, summary
+from sandbox.model import moves
 from sandbox.model.conversation import Turn
 from sandbox.model.facts import overlap
 
@@ -75,12 +75,6 @@ class Transcript:
             if line.speaker == "caller" and (score := 2 * overlap(line.text, about)):
                 scored.append((score, -index, line.text))
         return max(scored)[2] if scored else None
-
-    def summary(self) -> str:
-        """One to three sentences in the third person: what was agreed, else why it was called and
-        what the caller wanted, in their words.
-        """
-        return summary.of(self.lines)
 
 
 def read_transcript(turns: list[Turn]) -> Transcript:

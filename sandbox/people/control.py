@@ -5,6 +5,7 @@ from typing import Any, get_args
 from aiohttp import web
 
 from . import directory
+from .person import Answers
 
 KNOWN = ("say", "interrupts", "muted", "answers", "rings_s")
 
@@ -25,7 +26,7 @@ def _changes(body: Any) -> dict[str, Any]:
         raise _wrong("interrupts must be a sentence")
     if not isinstance(body.get("muted", False), bool):
         raise _wrong("muted must be true or false")
-    choices = get_args(directory.Answers)
+    choices = get_args(Answers)
     if body.get("answers", "answer") not in choices:
         raise _wrong(f"answers must be one of {', '.join(choices)}")
     rings_s = body.get("rings_s", 0)

@@ -8,19 +8,14 @@ whoever leaves the sandbox with such a number in hand rings a real telephone.
 
 import re
 import zlib
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from sandbox.speech.voices import Timbre
 
-from . import machines, manners
-from .phone import CallOver, Line, Phone
+from . import machines, manners, texting
+from .person import Person
 from .script import Life
-
-Answers = Literal["answer", "busy", "no_answer", "failed"]
-Manner = Callable[["Person", Phone], Awaitable[None]]
 
 _WOMEN = (Timbre(1.08, 1.02), Timbre(0.92, 0.97), Timbre(1.15, 1.03), Timbre(0.97, 1.0, 1.06))
 _MEN = (Timbre(0.62, 0.87), Timbre(0.7, 0.91), Timbre(0.66, 0.89, 1.05), Timbre(0.74, 0.92))
@@ -34,70 +29,6 @@ PLAIN = re.compile(r"\+1[2-9]\d{2}55501\d{2}|\+447\d{9}")
 E164 = re.compile(r"\+[1-9]\d{7,14}")
 
 
-@dataclass(frozen=True)
-class Person:
-    """Somebody (or something) with a telephone.
-
-    ``rings_s`` and ``amd_ms`` (answering-machine detection) say when, ``answered_by`` is the
-    carrier's verdict. ``interrupts`` is a sentence with which they break in, once, into what they
-    hear after the last of ``say``. ``refusal_code`` is the error the carrier answers at the
-    call's creation, ``text_error_code`` the one a text ends with.
-    """
-
-    number: str
-    about: str
-    life: Life
-    voice: Timbre
-    manner: Manner = manners.friendly
-    answers: Answers = "answer"
-    rings_s: float = 2.0
-    answered_by: str = "human"
-    amd_ms: int = 1800
-    refusal_code: int | None = None
-    text_error_code: int | None = None
-    texts_back: str = ""
-    opening: tuple[str, ...] = ()
-    hesitates: bool = False
-    second_voice: Timbre = field(default=_MEN[1])
-    say: tuple[str, ...] = ()
-    interrupts: str = ""
-    muted: bool = False
-    called: bool = False
-
-    async def talk(self, line: Line) -> None:
-        """Be on the telephone until somebody hangs up or three minutes have passed."""
-        person = replace(self, called=getattr(line, "inbound", False))
-        async with Phone(line, self.voice, muted=self.muted) as phone:
-            try:
-                await person.manner(person, phone)
-            except CallOver:
-                return
-
-    async def on_text(self, *, sender: str, body: str) -> list[tuple[float, str]]:
-        """Return the replies to a text as (seconds later, text)."""
-        key = (self.number, sender)
-        replies = manners.reply_to_text(self.texts_back, body, _texted[key])
-        _texted[key] += bool(replies)
-        return replies
-
-    def row(self) -> dict[str, Any]:
-        """This person as JSON, for ``GET /_sandbox/people``."""
-        return {
-            "number": self.number,
-            "name": self.life.name,
-            "about": self.about,
-            "answers": self.answers,
-            "rings_s": self.rings_s,
-            "answered_by": self.answered_by,
-            "refusal_code": self.refusal_code,
-            "text_error_code": self.text_error_code,
-            "say": list(self.say),
-            "interrupts": self.interrupts,
-            "muted": self.muted,
-        }
-
-
-_texted: Counter[tuple[str, str]] = Counter()
 _overrides: dict[str, dict[str, Any]] = {}
 
 
@@ -109,7 +40,8 @@ def _human(number: str, about: str = "A friendly human.", **rest: Any) -> Person
     life = Life(first, _LAST[dice // 16 % 9], _DAYS[dice // 144 % 5], _TIMES[dice // 720 % 5])
     voice = (_WOMEN if woman else _MEN)[dice // 3600 % 4]
     other = (_MEN if woman else _WOMEN)[dice // 3600 % 4]
-    return Person(number, about, life, voice, **({"second_voice": other} | rest))
+    usual: dict[str, Any] = {"second_voice": other, "manner": manners.friendly}
+    return Person(number, about, life, voice, **(usual | rest))
 
 
 _PEOPLE = (
@@ -198,7 +130,7 @@ def restore(number: str | None = None) -> None:
     """Forget the changes to one person, or to all, and whom they have texted."""
     if number is None:
         _overrides.clear()
-        _texted.clear()
+        texting.forget()
     else:
         _overrides.pop(number, None)
 

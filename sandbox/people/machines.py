@@ -1,20 +1,16 @@
 """Machines that answer the telephone: voicemail, a menu, a call-screening assistant."""
 
-from typing import TYPE_CHECKING
-
 from sandbox import journal
 
 from .manners import friendly
+from .person import Person
 from .phone import Phone
 from .tones import beep
-
-if TYPE_CHECKING:
-    from .directory import Person
 
 _MESSAGE_END_S, _NO_MESSAGE_S, _LONGEST_MESSAGE_S = 4.0, 10.0, 60.0
 
 
-async def voicemail(person: "Person", phone: Phone) -> None:
+async def voicemail(person: Person, phone: Phone) -> None:
     """Greets, beeps and records: hangs up 4 s after the message ends, or 10 s without one.
 
     The message goes to the journal as ``voicemail_left`` with its text and its length in seconds.
@@ -52,7 +48,7 @@ _MENU = (
 )
 
 
-async def menu(person: "Person", phone: Phone) -> None:
+async def menu(person: Person, phone: Phone) -> None:
     """A menu obeyed with touch-tones: 1 and 0 reach a human, 2 tells the hours, 9 repeats."""
     await phone.pause(0.5)
     for _ in range(3):
@@ -87,7 +83,7 @@ async def menu(person: "Person", phone: Phone) -> None:
     await phone.say("Goodbye.")
 
 
-async def screening(person: "Person", phone: Phone) -> None:
+async def screening(person: Person, phone: Phone) -> None:
     """Asks who is calling and why; puts the person on when an answer came."""
     await phone.pause(0.4)
     await phone.say(

@@ -3,20 +3,16 @@
 Returning means hanging up; ``CallOver`` from the phone ends any of them.
 """
 
-from typing import TYPE_CHECKING
-
+from .person import Person
 from .phone import Phone
 from .script import Reply, Script
-
-if TYPE_CHECKING:
-    from .directory import Person
 
 PATIENCE_S = 6.0
 _LINGER_S = 4.0
 BREAKS_IN_AFTER_S = 2.5
 
 
-async def friendly(person: "Person", phone: Phone) -> None:
+async def friendly(person: Person, phone: Phone) -> None:
     """Answers with hello, then replies to what is said until somebody says goodbye."""
     if not person.say and not person.called:
         await phone.pause(0.3)
@@ -24,7 +20,7 @@ async def friendly(person: "Person", phone: Phone) -> None:
     await _converse(person, phone, Script(person.life, [*person.say, *person.opening]))
 
 
-async def _converse(person: "Person", phone: Phone, script: Script) -> None:
+async def _converse(person: Person, phone: Phone, script: Script) -> None:
     unanswered = 0
     breaks_in = bool(person.interrupts)
     while True:
@@ -47,7 +43,7 @@ async def _converse(person: "Person", phone: Phone, script: Script) -> None:
             return
 
 
-async def _speak(person: "Person", phone: Phone, reply: Reply) -> None:
+async def _speak(person: Person, phone: Phone, reply: Reply) -> None:
     """Say it in one go, or with a slow person's pauses in the middle of the sentence."""
     if not person.hesitates:
         await phone.say(reply.text)
@@ -69,7 +65,7 @@ async def _break_in(phone: Phone, sentence: str) -> None:
     phone.heard_since()
 
 
-async def talks_over(person: "Person", phone: Phone) -> None:
+async def talks_over(person: Person, phone: Phone) -> None:
     """Breaks in one second into the first thing the other side says."""
     await phone.pause(0.3)
     await phone.say("Hello?")
@@ -80,7 +76,7 @@ async def talks_over(person: "Person", phone: Phone) -> None:
     await _converse(person, phone, Script(person.life, [*person.say, *person.opening]))
 
 
-async def backchannels(person: "Person", phone: Phone) -> None:
+async def backchannels(person: Person, phone: Phone) -> None:
     """Says mm-hmm every few seconds while the other side talks, then replies like anybody."""
     await phone.pause(0.3)
     await phone.say("Hello?")
@@ -104,17 +100,17 @@ async def backchannels(person: "Person", phone: Phone) -> None:
             return
 
 
-async def hangs_up_at_once(person: "Person", phone: Phone) -> None:
+async def hangs_up_at_once(person: Person, phone: Phone) -> None:
     """Picks up and puts down."""
     await phone.pause(0.4)
 
 
-async def says_nothing(person: "Person", phone: Phone) -> None:
+async def says_nothing(person: Person, phone: Phone) -> None:
     """Stays on the line without a word."""
     await phone.until(lambda: phone.down)
 
 
-async def wants_a_human(person: "Person", phone: Phone) -> None:
+async def wants_a_human(person: Person, phone: Phone) -> None:
     """Asks for a real person, once more when they are fobbed off, then waits to be put through."""
     await phone.pause(0.3)
     await phone.say("Hello?")
@@ -123,7 +119,7 @@ async def wants_a_human(person: "Person", phone: Phone) -> None:
     await _converse(person, phone, Script(person.life, opening))
 
 
-async def takes_transfers(person: "Person", phone: Phone) -> None:
+async def takes_transfers(person: Person, phone: Phone) -> None:
     """A colleague: hears out a whisper, where there is one, and then has time for the caller."""
     if await phone.until(lambda: phone.other_speaking, 2.0):
         await phone.turn(PATIENCE_S)
@@ -131,7 +127,7 @@ async def takes_transfers(person: "Person", phone: Phone) -> None:
     await _converse(person, phone, Script(person.life, [*person.say, *person.opening]))
 
 
-async def refuses_further_calls(person: "Person", phone: Phone) -> None:
+async def refuses_further_calls(person: Person, phone: Phone) -> None:
     """Wants to be left alone, says so, and hangs up after the answer."""
     await phone.pause(0.3)
     await phone.say("Hello?")
@@ -141,22 +137,3 @@ async def refuses_further_calls(person: "Person", phone: Phone) -> None:
         await phone.turn(PATIENCE_S)
     await phone.say("Goodbye.")
     await phone.until(lambda: phone.down, _LINGER_S)
-
-
-def reply_to_text(kind: str, body: str, already: int) -> list[tuple[float, str]]:
-    """Return what a person of this kind texts back: (seconds later, text).
-
-    ``already`` counts their replies to this sender: nobody here texts more than twice, so two
-    machines cannot keep each other busy.
-    """
-    if already >= 2 or not body.strip():
-        return []
-    match kind:
-        case "yes":
-            return [(0.5, "Yes, that works for me.")] if not already else [(0.5, "Thanks!")]
-        case "stop":
-            return [(0.5, "STOP")] if not already else []
-        case "question":
-            return [(0.5, "What time is it, please?" if not already else "Great, thank you.")]
-        case _:
-            return []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from sandbox import journal
-from sandbox.people.directory import Person
+from sandbox.people.person import Person
 from sandbox.speech import recogniser, synthesiser
 from sandbox.speech.audio import decode
 

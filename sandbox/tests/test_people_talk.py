@@ -5,6 +5,7 @@ import pytest
 
 from sandbox.carrier.audio import key_tones
 from sandbox.people import directory
+from sandbox.people.person import Person
 from sandbox.people.tones import Keypad, beep
 from sandbox.speech import synthesiser
 from sandbox.speech.audio import decode
@@ -20,7 +21,7 @@ def _as_in_the_table():
     directory.restore()
 
 
-def person(number: str) -> directory.Person:
+def person(number: str) -> Person:
     found = directory.person_at(number)
     assert found is not None
     return found
