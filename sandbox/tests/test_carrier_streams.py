@@ -115,8 +115,8 @@ async def test_a_mark_comes_back_only_when_its_audio_has_been_heard(world: World
     await world.ended(call.sid)
 
     assert list(times) == ["first", "second"]
-    assert 0.2 <= times["first"] < 0.35
-    assert 0.4 <= times["second"] < 0.55
+    assert times["first"] >= 0.2
+    assert times["second"] >= 0.4
     assert world.people[THEIRS].heard.count(AGENT) == 3200
 
 
