@@ -1,36 +1,33 @@
 """What shall go wrong, on request: ``PUT /_sandbox/faults`` with a JSON object, ``DELETE`` clears.
 
-Each part of the sandbox asks ``get("<part>")`` at the moment it could fail. ``sandbox/README.md``
-lists what each part understands.
+Each part of the sandbox asks at the moment it could fail. ``docs/sandbox.md`` lists the faults.
 """
 
 import random
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
 
-PARTS = frozenset(
-    {
-        "create_call",
-        "create_message",
-        "callbacks",
-        "stream",
-        "socket_loss",
-        "speech",
-        "model",
-        "calendar",
-    }
-)
-SOCKET_LOSS = frozenset({"next_verb", "end_call", "half_open"})
+from sandbox import fault_settings
+from sandbox.journal import note
+
+Fault = dict[str, Any]
 
 _faults: dict[str, Any] = {}
+_gone_until: dict[int, float] = {}  # by the fault's id, on the monotonic clock
 _dice = random.Random(0)  # noqa: S311 - decides which callback is doubled, not a secret
 
 
-def get(part: str) -> dict[str, Any]:
-    """The faults asked of one part, ``{}`` when none."""
-    found = _faults.get(part)
-    return found if isinstance(found, dict) else {}
+def get(part: str) -> Fault:
+    """The fault asked of a part that has one way to fail, ``{}`` when none."""
+    return next(iter(_of(part)), {})
+
+
+def _of(part: str) -> list[Fault]:
+    found = _faults.get(part) or []
+    return found if isinstance(found, list) else [found]
 
 
 def socket_loss() -> str:
@@ -48,30 +45,71 @@ def between(low: float, high: float) -> float:
     return _dice.uniform(low, high)
 
 
-def take(part: str) -> dict[str, Any]:
+def take(part: str) -> Fault:
     """Like ``get``, but uses up one of the fault's ``count`` (endless without one)."""
     fault = get(part)
-    if not fault or not chance(float(fault.get("probability", 1.0))):
-        return {}
+    return fault if fault and _struck(fault) else {}
+
+
+def standing(part: str, *kinds: str, about: str) -> Iterator[Fault]:
+    """The faults of these kinds that are not used up and may strike a request that says ``about``:
+    all of their ``only`` are in it, in any case.
+    """
+    for fault in _of(part):
+        if fault.get("kind") in kinds and fault.get("count", 1) > 0 and _concerns(fault, about):
+            yield fault
+
+
+def strike(part: str, *kinds: str, about: str) -> Fault:
+    """The first of ``standing`` that strikes now, ``{}`` if none does; it is noted and used up by
+    one.
+    """
+    for fault in standing(part, *kinds, about=about):
+        if use(part, fault):
+            return fault
+    return {}
+
+
+def use(part: str, fault: Fault) -> bool:
+    """Whether a fault that stands strikes now; if it does, it is noted and used up by one."""
+    if not _struck(fault):
+        return False
+    note("fault", part=part, fault=fault["kind"], text=f"{part}: {fault['kind']}")
+    return True
+
+
+def _concerns(fault: Fault, about: str) -> bool:
+    only = fault.get("only", [])
+    said = about.lower()
+    return all(text.lower() in said for text in ([only] if isinstance(only, str) else only))
+
+
+def _struck(fault: Fault) -> bool:
+    if fault.get("count", 1) <= 0 or not chance(float(fault.get("probability", 1.0))):
+        return False
     if "count" in fault:
-        if fault["count"] <= 0:
-            return {}
         fault["count"] -= 1
-    return fault
+    return True
+
+
+def begin_absence(fault: Fault) -> None:
+    """From now on the service is ``gone``, for as long as the fault says."""
+    _gone_until[id(fault)] = time.monotonic() + float(fault.get("seconds", float("inf")))
+
+
+def absence(part: str, about: str) -> Fault:
+    """The ``gone`` that lasts at this moment, ``{}`` if none does."""
+    for fault in _of(part):
+        if _gone_until.get(id(fault), 0.0) > time.monotonic() and _concerns(fault, about):
+            return fault
+    return {}
 
 
 def put(faults: dict[str, Any]) -> None:
     """Replace all faults. Raises ValueError with a sentence when one is not known."""
-    if unknown := faults.keys() - PARTS - {"seed"}:
-        raise ValueError(
-            f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(PARTS))}, seed"
-        )
-    if faults.get("socket_loss", "next_verb") not in SOCKET_LOSS:
-        raise ValueError(f"socket_loss is one of {', '.join(sorted(SOCKET_LOSS))}")
-    for part in PARTS - {"socket_loss"}:
-        if not isinstance(faults.get(part, {}), dict):
-            raise ValueError(f"{part} must be an object")
+    fault_settings.check(faults)
     _faults.clear()
+    _gone_until.clear()
     _faults.update(faults)
     _dice.seed(faults.get("seed", 0))
 

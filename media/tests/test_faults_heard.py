@@ -146,7 +146,7 @@ async def test_the_caller_gets_an_answer_whatever_of_the_model_and_the_ears_fail
     caller.fault(model={"kind": "overloaded", "count": 2})
     assert "say that again" in await caller.asks("When are you open?")
 
-    caller.fault(speech={"close_after_s": 0.5})
+    caller.fault(transcriber={"kind": "close", "after_s": 0.5})
     await until(lambda: caller.events("transcriber_lost"))
     caller.fault()
     assert "from 9 to 5" in await caller.asks("When are you open?")

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox import faults
+from sandbox import fault_settings, faults
 from sandbox.model import engine, usage
 from sandbox.model.catalogue import MODELS, Model
 from sandbox.model.errors import ApiError, bad_request
@@ -89,7 +89,7 @@ class MessagesApi:
         """``POST /v1/messages``: whole, or as server-sent events when ``stream`` is true."""
         body = await self._read(request)
         model = check_request(body)
-        fault = faults.take("model")
+        fault = faults.strike("model", *fault_settings.KINDS["model"], about=_about(body))
         _refuse_by_fault(fault)
         spent = self._cache.account(body, model, request[API_KEY])
         if spent.fresh + spent.written + spent.read > model.max_input_tokens:
@@ -97,6 +97,8 @@ class MessagesApi:
         loop = asyncio.get_running_loop()
         reply = await loop.run_in_executor(None, engine.reply_to, body)
         message = message_body(reply, body, model, spent)
+        if fault.get("kind") == "refusal":
+            message |= {"content": [], "stop_reason": "refusal", "stop_sequence": None}
         if not body.get("stream"):
             await asyncio.sleep(_wait_s("SANDBOX_MODEL_TTFT_MS", 150))
             tokens = message["usage"]["output_tokens"]
@@ -127,26 +129,24 @@ class MessagesApi:
         fault: dict[str, Any],
     ) -> None:
         token_s = _wait_s("SANDBOX_MODEL_TOKEN_MS", 10)
+        accident = _Accident(fault)
         sent = 0
-        kind = fault.get("kind")
         for name, data, is_token in Events(message):
             if is_token:
                 await asyncio.sleep(_wait_s("SANDBOX_MODEL_TTFT_MS", 150) if not sent else token_s)
-                sent += 1
+            match accident.before(data, is_token, sent):
+                case "error_mid_stream":
+                    busy = ApiError(529, "overloaded_error", "Overloaded").body(request[REQUEST_ID])
+                    await response.write(f"event: error\ndata: {json.dumps(busy)}\n\n".encode())
+                    break
+                case "stall":
+                    await asyncio.sleep(float(fault.get("seconds", 60)))
+                case "drop":
+                    if request.transport is not None:
+                        request.transport.abort()
+                    return
+            sent += is_token
             await response.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
-            if not is_token or sent < int(fault.get("after_tokens", 3)):
-                continue
-            if kind == "error_mid_stream":
-                error = ApiError(529, "overloaded_error", "Overloaded").body(request[REQUEST_ID])
-                await response.write(f"event: error\ndata: {json.dumps(error)}\n\n".encode())
-                break
-            if kind == "stall":
-                await asyncio.sleep(float(fault.get("seconds", 60)))
-                kind = None
-            if kind == "drop":
-                if request.transport is not None:
-                    request.transport.abort()
-                return
         await response.write_eof()
 
     async def count_tokens(self, request: web.Request) -> web.StreamResponse:
@@ -189,6 +189,35 @@ class MessagesApi:
             return json.loads(raw)
         except ValueError as broken:
             raise bad_request(f"The request body is not valid JSON: {broken}") from None
+
+
+def _about(body: dict[str, Any]) -> str:
+    """What a fault may go by: the model, its instructions and the newest message, no other."""
+    newest = (body["messages"] or [{}])[-1].get("content", "")
+    parts = [body["model"], body.get("system") or "", newest]
+    return " ".join(
+        part if isinstance(part, str) else " ".join(block.get("text", "") for block in part)
+        for part in parts
+    )
+
+
+class _Accident:
+    """Where in the stream a fault strikes: once so many tokens and this text have been sent."""
+
+    def __init__(self, fault: dict[str, Any]) -> None:
+        self._kind = str(fault.get("kind", ""))
+        self._text = str(fault.get("after_text", ""))
+        self._tokens = int(fault.get("after_tokens", 0 if self._text else 3))
+        self._said = ""
+
+    def before(self, data: dict[str, Any], is_token: bool, sent: int) -> str:
+        """Return the kind of what happens instead of this event, at most once; else ``""``."""
+        come = (is_token or sent) and sent >= self._tokens and self._text in self._said
+        if come:
+            kind, self._kind = self._kind, ""
+            return kind
+        self._said += data.get("delta", {}).get("text", "")
+        return ""
 
 
 def _refuse_by_fault(fault: dict[str, Any]) -> None:

@@ -36,19 +36,19 @@ def bad(message: str) -> Refused:
 
 
 def admit(request: web.Request) -> None:
-    """Raise ``Refused`` without a key (any but ``invalid`` will do) or when a fault asks for it."""
+    """Raise ``Refused`` without a key (any but ``invalid`` will do)."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() not in ("token", "bearer") or not key.strip() or key.strip() == "invalid":
         raise Refused(401, "INVALID_AUTH", "Invalid credentials.")
-    if (status := fault("refuse")) is not None:
+
+
+def refuse_by_fault(part: str, about: str) -> None:
+    """Raise ``Refused`` where ``/_sandbox/faults`` asks for it, or while the service is gone."""
+    away = faults.absence(part, about)
+    if fault := away or faults.strike(part, "refuse", about=about):
+        status = fault.get("status", 503 if away else 429)
         code = "TOO_MANY_REQUESTS" if status == 429 else "INTERNAL_SERVER_ERROR"
-        raise Refused(int(status), code, "Refused by an injected fault.")
-
-
-def fault(name: str) -> float | None:
-    """Return the number a test asked for with ``PUT /_sandbox/faults {"speech": {name: …}}``."""
-    value = (faults.get("speech") or {}).get(name)
-    return None if value is None or value is False else float(value)
+        raise Refused(status, code, "Refused by an injected fault.")
 
 
 def uuid_of(model: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from . import vad
-from .door import SIMULATION, Query, admit, bad, fault
+from .door import SIMULATION, Query, admit, bad, refuse_by_fault
 from .live import Audio, LiveSocket, too_many
 from .recogniser import Ear, Heard, Word
 
@@ -126,8 +126,10 @@ class _Session(LiveSocket):
     the next of it waits until what they said has been read.
     """
 
-    def __init__(self, ws: web.WebSocketResponse, options: Options, request_id: str) -> None:
-        super().__init__(ws, options.audio, Ear(endpointing_ms=None))
+    def __init__(
+        self, ws: web.WebSocketResponse, options: Options, request_id: str, about: str
+    ) -> None:
+        super().__init__(ws, options.audio, Ear(endpointing_ms=None), about=about)
         self.options, self.request_id = options, request_id
         self._unheard: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._outgoing: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
@@ -301,8 +303,8 @@ class _Session(LiveSocket):
         return {**numbered, "code": code, "description": description} if code else numbered
 
     def _say(self, message: dict[str, Any]) -> None:
-        if not fault("silent"):
-            due = asyncio.get_running_loop().time() + (fault("slow_s") or 0.0)
+        if not self.silenced:
+            due = asyncio.get_running_loop().time() + self.delay_s()
             self._outgoing.put_nowait((due, self._numbered(message)))
 
     async def _send(self) -> None:
@@ -321,12 +323,13 @@ def _word(word: Word) -> dict[str, Any]:
 async def listen(request: web.Request) -> web.WebSocketResponse:
     """Serve one live conversation."""
     admit(request)
+    refuse_by_fault("transcriber", request.url.query_string)
     options = Options.of(request)
     request_id = str(uuid.uuid4())
     ws = web.WebSocketResponse()
     ws.headers.update({"dg-request-id": request_id, **SIMULATION})
     await ws.prepare(request)
-    await _Session(ws, options, request_id).run()
+    await _Session(ws, options, request_id, request.url.query_string).run()
     return ws
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .door import SIMULATION, Query, admit, bad, fault, uuid_of
+from .door import SIMULATION, Query, admit, bad, refuse_by_fault, uuid_of
 from .live import Audio, LiveSocket, too_many
 from .recogniser import Ear, Heard, SpeechStarted, UtteranceEnded
 
@@ -91,13 +91,15 @@ def plain(text: str) -> str:
 class _Session(LiveSocket):
     """One socket: audio and control in, results out."""
 
-    def __init__(self, ws: web.WebSocketResponse, options: Options, request_id: str) -> None:
+    def __init__(
+        self, ws: web.WebSocketResponse, options: Options, request_id: str, about: str
+    ) -> None:
         ear = Ear(
             endpointing_ms=options.endpointing_ms,
             utterance_end_ms=options.utterance_end_ms,
             interims=options.interims,
         )
-        super().__init__(ws, options.audio, ear)
+        super().__init__(ws, options.audio, ear, about=about)
         self.options, self.request_id = options, request_id
         self.digest = hashlib.sha256()
         self.created = datetime.now(UTC)
@@ -158,9 +160,9 @@ class _Session(LiveSocket):
 
     async def report(self) -> None:
         async for event in self.ear:
-            if fault("silent"):
+            if self.silenced:
                 continue
-            if delay := fault("slow_s"):
+            if delay := self.delay_s():
                 await asyncio.sleep(delay)
             match event:
                 case SpeechStarted(at) if self.options.vad_events:
@@ -229,12 +231,13 @@ class _Session(LiveSocket):
 async def listen(request: web.Request) -> web.WebSocketResponse:
     """Serve one live transcription."""
     admit(request)
+    refuse_by_fault("transcriber", request.url.query_string)
     options = Options.of(request)
     request_id = str(uuid.uuid4())
     ws = web.WebSocketResponse()
     ws.headers.update({"dg-request-id": request_id, **SIMULATION})
     await ws.prepare(request)
-    await _Session(ws, options, request_id).run()
+    await _Session(ws, options, request_id, request.url.query_string).run()
     return ws
 
 

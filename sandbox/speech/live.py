@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
 
+from sandbox import faults
+
 from . import audio
-from .door import Query, bad, fault
+from .door import Query, bad
 from .recogniser import Ear
 
 IDLE_S = 10.0
@@ -20,6 +22,7 @@ _CODECS = "linear16 linear32 flac alaw mulaw amr-nb amr-wb opus ogg-opus speex g
 _DEEPGRAM_ENCODINGS = frozenset(_CODECS.split())
 _DECODABLE = frozenset({"mulaw", "alaw", "linear16"})
 _KEYTERM_TOKENS = 500
+_WATCH_S = 0.1  # how often it is looked whether a fault strikes
 
 
 @dataclass
@@ -56,9 +59,13 @@ def too_many(keyterms: list[str]) -> bool:
 class LiveSocket(ABC):
     """One socket of a client. ``run`` until it ends; everything else is called by ``run``."""
 
-    def __init__(self, ws: web.WebSocketResponse, sound: Audio, ear: Ear) -> None:
-        self.ws, self.sound, self.ear = ws, sound, ear
-        self.last_input = time.monotonic()
+    def __init__(
+        self, ws: web.WebSocketResponse, sound: Audio, ear: Ear, *, about: str = ""
+    ) -> None:
+        """``about``: what the client asked for, by which a fault knows whom it concerns."""
+        self.ws, self.sound, self.ear, self.about = ws, sound, ear, about
+        self.opened = self.last_input = time.monotonic()
+        self._silenced = False
 
     async def run(self) -> None:
         speaker = asyncio.create_task(self.report(), name="listen-report")
@@ -103,14 +110,34 @@ class LiveSocket(ABC):
         """Close on a client that was silent for too long, or when a test asked for it."""
         await self.ws.close(code=1011, message=reason.encode())
 
+    @property
+    def silenced(self) -> bool:
+        """A fault keeps this socket from saying anything, once and for all."""
+        if not self._silenced:
+            self._silenced = bool(faults.strike("transcriber", "silent", about=self.about))
+        return self._silenced
+
+    def delay_s(self) -> float:
+        """By how much a fault delays the next answer."""
+        return float(faults.strike("transcriber", "slow", about=self.about).get("seconds", 0.0))
+
     async def _watch(self) -> None:
-        opened = time.monotonic()
         while True:
-            due = self.last_input + IDLE_S
-            reason = "NET-0001: no audio or text message within the timeout window"
-            if (limit := fault("close_after_s")) is not None and opened + limit < due:
-                due, reason = opened + limit, "closed by an injected fault"
-            if (left := due - time.monotonic()) <= 0:
-                await self.give_up(reason)
+            if time.monotonic() >= self.last_input + IDLE_S:
+                await self.give_up("NET-0001: no audio or text message within the timeout window")
                 return
-            await asyncio.sleep(left)
+            if self._is_struck_down():
+                await self.give_up("closed by an injected fault")
+                return
+            await asyncio.sleep(_WATCH_S)
+
+    def _is_struck_down(self) -> bool:
+        open_s = time.monotonic() - self.opened
+        for fault in faults.standing("transcriber", "close", "gone", about=self.about):
+            early = open_s < fault.get("after_s", 0.0)
+            early = early or self.ear.spoken_s < fault.get("after_speech_s", 0.0)
+            if not early and faults.use("transcriber", fault):
+                if fault["kind"] == "gone":
+                    faults.begin_absence(fault)
+                return True
+        return bool(faults.absence("transcriber", self.about))

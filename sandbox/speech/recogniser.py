@@ -235,6 +235,11 @@ class Ear:
         return self._segment is not None
 
     @property
+    def spoken_s(self) -> float:
+        """Seconds of speech in the utterance that is going on, 0 where none is."""
+        return 0.0 if self._segment is None else self._voiced * vad.WINDOW_S
+
+    @property
     def pending(self) -> bool:
         """Something was said whose text is not known yet."""
         return self._unread > 0

@@ -13,14 +13,17 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from sandbox import faults
+
 from . import synthesiser
-from .door import SIMULATION, Query, Refused, admit, bad, fault, uuid_of
+from .door import SIMULATION, Query, Refused, admit, bad, refuse_by_fault, uuid_of
 from .voices import Timbre, UnknownVoice, timbre_of
 
 TEXT_LIMIT = 2000
 FLUSHES, FLUSH_WINDOW_S = 20, 60.0
 _DEFAULT_MODEL = "aura-asteria-en"
 _CHUNK = 4096
+_FOREVER_S = 3600.0
 _RATES = {
     "linear16": ("8000", "16000", "24000", "32000", "48000"),
     "mulaw": ("8000", "16000"),
@@ -93,6 +96,8 @@ async def speak(request: web.Request) -> web.StreamResponse:
     if len(text) > TEXT_LIMIT:
         message = f"Input text exceeds maximum character limit of {TEXT_LIMIT}."
         raise Refused(413, "PAYLOAD_TOO_LARGE", message)
+    about = f"{request.url.query_string} {text}"
+    refuse_by_fault("voice_rest", about)
 
     kind = "audio/wav" if container == "wav" else f"audio/{options.encoding}"
     response = web.StreamResponse(
@@ -110,10 +115,12 @@ async def speak(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         if container == "wav":
             await response.write(options.wav_header())
-        if not fault("silent"):
+        if faults.strike("voice_rest", "silent", about=about):
+            await asyncio.sleep(_FOREVER_S)
+        else:
             async for sentence in options.audio(text):
-                if delay := fault("slow_s"):
-                    await asyncio.sleep(delay)
+                slow = faults.strike("voice_rest", "slow", about=about)
+                await asyncio.sleep(slow.get("seconds", 0.0))
                 for at in range(0, len(sentence), _CHUNK):
                     await response.write(sentence[at : at + _CHUNK])
         await response.write_eof()
@@ -123,8 +130,8 @@ async def speak(request: web.Request) -> web.StreamResponse:
 class _Session:
     """One socket. Text waits for the end of its sentence or a Flush; one task speaks in order."""
 
-    def __init__(self, ws: web.WebSocketResponse, options: Options) -> None:
-        self.ws, self.options = ws, options
+    def __init__(self, ws: web.WebSocketResponse, options: Options, about: str) -> None:
+        self.ws, self.options, self.about = ws, options, about
         self.pending = ""
         self.flushes: deque[float] = deque()
         self.sequence = 0
@@ -132,9 +139,6 @@ class _Session:
         self.voice = asyncio.create_task(self._speak(), name="speak-voice")
 
     async def run(self) -> None:
-        closer = asyncio.get_running_loop().call_later(
-            fault("close_after_s") or 3600.0, self._close_for_fault
-        )
         self.fault_close: asyncio.Task[Any] | None = None
         try:
             async for message in self.ws:
@@ -144,7 +148,6 @@ class _Session:
                     await self.work.join()
                     await self.ws.close(code=1000)
         finally:
-            closer.cancel()
             self.voice.cancel()
             tasks = [t for t in (self.voice, self.fault_close) if t]
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -213,23 +216,38 @@ class _Session:
         await self.ws.send_json({"type": "Cleared", "sequence_id": self.sequence})
 
     async def _speak(self) -> None:
-        work = self.work
+        work, about = self.work, self.about
         while True:
             item = await work.get()
             if isinstance(item, int):
                 await self.ws.send_json({"type": "Flushed", "sequence_id": item})
-            elif not fault("silent"):
-                async for sentence in self.options.audio(item):
-                    if delay := fault("slow_s"):
-                        await asyncio.sleep(delay)
-                    for at in range(0, len(sentence), _CHUNK):
-                        await self.ws.send_bytes(sentence[at : at + _CHUNK])
+                if faults.strike("voice", "close", about=about):
+                    self._close_for_fault()
+                about = self.about
+            else:
+                about += f" {item}"
+                await self._say(item, about)
             work.task_done()
+
+    async def _say(self, text: str, about: str) -> None:
+        if faults.strike("voice", "silent", about=about):
+            await asyncio.sleep(_FOREVER_S)  # unless it is cleared
+        breaks_off = bool(faults.strike("voice", "break_off", about=about))
+        async for sentence in self.options.audio(text):
+            slow = faults.strike("voice", "slow", about=about)
+            await asyncio.sleep(slow.get("seconds", 0.0))
+            end = len(sentence) // 2 if breaks_off else len(sentence)
+            for at in range(0, end, _CHUNK):
+                await self.ws.send_bytes(sentence[at : min(at + _CHUNK, end)])
+            if breaks_off:
+                self._close_for_fault()
+                await asyncio.sleep(_FOREVER_S)  # ended with its socket
 
 
 async def speak_live(request: web.Request) -> web.WebSocketResponse:
     """GET with an upgrade: text comes as it is written, audio goes out as it is made."""
     admit(request)
+    refuse_by_fault("voice", request.url.query_string)
     options = Options.of(Query(request, _WS_KNOWN), "linear16")
     request_id = str(uuid.uuid4())
     ws = web.WebSocketResponse()
@@ -244,7 +262,7 @@ async def speak_live(request: web.Request) -> web.WebSocketResponse:
             "model_uuid": uuid_of(options.model),
         }
     )
-    await _Session(ws, options).run()
+    await _Session(ws, options, request.url.query_string).run()
     return ws
 
 

@@ -209,7 +209,7 @@ async def test_the_journal_is_read_in_order_and_waits_for_news(world: World):
 async def test_a_fault_that_does_not_exist_is_refused_and_the_old_ones_stay(world: World):
     url = f"{world.origin}/_sandbox/faults"
     async with aiohttp.ClientSession() as session:
-        async with session.put(url, json={"speech": {"close_after_s": 1}}) as answer:
+        async with session.put(url, json={"stream": {"close_after_s": 1}}) as answer:
             assert answer.status == 200
         async with session.put(url, json={"gravity": {}}) as answer:
             assert (answer.status, "gravity" in (await answer.json())["error"]) == (400, True)
@@ -220,5 +220,5 @@ async def test_a_fault_that_does_not_exist_is_refused_and_the_old_ones_stay(worl
         async with session.get(url) as answer:
             cleared = await answer.json()
 
-    assert kept == {"speech": {"close_after_s": 1}}
+    assert kept == {"stream": {"close_after_s": 1}}
     assert cleared == {}

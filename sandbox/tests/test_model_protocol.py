@@ -1,5 +1,6 @@
 """Anthropic's SDK, unmodified, against the simulator's wire protocol."""
 
+import contextlib
 import json
 
 import anthropic
@@ -340,6 +341,40 @@ async def test_an_error_in_mid_stream_comes_after_the_first_words(url):
 
     assert broken.value.status_code == 200
     assert broken.value.type == "overloaded_error"
+
+
+async def test_a_reply_breaks_behind_the_text_asked_for_or_before_its_first_word(url):
+    async def heard(**fault):
+        faults.put({"model": {"kind": "error_mid_stream", **fault}})
+        words = ""
+        async with sdk(url) as client:
+            with contextlib.suppress(anthropic.APIStatusError):
+                async with client.messages.stream(**QUIET, messages=ASK) as stream:
+                    async for event in stream:
+                        words += event.text if event.type == "text" else ""
+        return words
+
+    whole = await heard(after_text="a text that never comes")
+    assert whole.startswith("We open at 8.")
+    assert await heard(after_tokens=0) == ""
+    assert await heard(after_text="open") == "We open"
+    assert whole.startswith(part := await heard(after_tokens=2))
+    assert 0 < len(part) < len(whole)
+
+
+async def test_a_refusal_is_a_whole_answer_without_a_word(url):
+    faults.put({"model": {"kind": "refusal", "only": ["HAIKU", "mars"]}})
+    about_mars = [{"role": "user", "content": "When do you open on Mars?"}]
+
+    async with sdk(url) as client:
+        refused = await client.messages.create(**QUIET, messages=about_mars)
+        async with client.messages.stream(**QUIET, messages=about_mars) as stream:
+            streamed = await stream.get_final_message()
+        answered = await client.messages.create(**QUIET, messages=ASK)
+
+    assert (refused.stop_reason, refused.content) == ("refusal", [])
+    assert (streamed.stop_reason, streamed.content) == ("refusal", [])
+    assert answered.stop_reason == "end_turn"
 
 
 async def test_a_dropped_socket_and_a_stall_are_raw_transport_errors(url):

@@ -265,19 +265,18 @@ async def test_the_multilingual_model_takes_hints_with_regions() -> None:
     assert messages[1].languages_hinted == ["es-419", "en"]
 
 
-async def test_injected_faults_refuse_close_and_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted: dict[str, Any] = {"refuse": 429}
-    monkeypatch.setattr(faults, "get", lambda part: wanted if part == "speech" else {})
+async def test_injected_faults_refuse_close_and_silence() -> None:
+    faults.put({"transcriber": {"kind": "refuse"}})
 
     async with service() as server:
         with pytest.raises(ApiError) as too_many:
             async with client(server).listen.v2.connect(**TWILIO):
                 pass
-        wanted = {"close_after_s": 0.05}
+        faults.put({"transcriber": {"kind": "close", "after_s": 0.05}})
         async with client(server).listen.v2.connect(**TWILIO) as stt:
             with pytest.raises(ConnectionClosedError, match="injected fault"):
                 _ = [message async for message in stt]
-        wanted = {"silent": 1}
+        faults.put({"transcriber": {"kind": "silent"}})
         silent = await turns(server, await say("Good morning.") + SECOND)
 
     assert too_many.value.status_code == 429

@@ -15,6 +15,7 @@ from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 from websockets.exceptions import ConnectionClosedError
 
+from sandbox import faults
 from sandbox.speech import listen, live, recogniser, speak, synthesiser
 from sandbox.speech.wer import wer
 
@@ -249,21 +250,55 @@ async def test_a_query_deepgram_would_refuse_is_refused_at_the_upgrade(
     assert answer.headers["dg-request-id"] == body["request_id"]
 
 
-async def test_a_wrong_key_and_an_injected_limit_refuse_the_handshake(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from sandbox import faults
+async def test_a_wrong_key_and_an_injected_limit_refuse_the_handshake() -> None:
+    faults.put({"transcriber": {"kind": "refuse", "only": "nova-3", "count": 1}})
 
     async with service() as server:
         with pytest.raises(ApiError) as wrong_key:
             async with client(server, "invalid").listen.v1.connect(**TWILIO):
                 pass
-        monkeypatch.setattr(faults, "get", lambda part: {"refuse": 429} if part == "speech" else {})
         with pytest.raises(ApiError) as too_many:
             async with client(server).listen.v1.connect(**TWILIO):
                 pass
 
+        messages = await transcript(server, SECOND)
+
     assert (wrong_key.value.status_code, too_many.value.status_code) == (401, 429)
+    assert kinds(messages) == ["Metadata"]
+
+
+async def test_an_injected_loss_comes_in_the_middle_of_speech_and_lasts_as_long_as_asked() -> None:
+    speech = await synthesiser.synthesise("When are you open, please?", voice="aura-2-thalia-en")
+    faults.put({"transcriber": {"kind": "gone", "after_speech_s": 0.3, "count": 1}})
+    cut_at = len(speech) // 2
+
+    async with service() as server:
+        async with client(server).listen.v1.connect(**TWILIO) as stt:
+            await stt.send_media(SECOND)
+            await asyncio.sleep(0.3)  # silence is no reason
+            await stt.send_media(speech[:cut_at])
+            with pytest.raises(ConnectionClosedError, match="injected fault"):
+                _ = [message async for message in stt]
+        with pytest.raises(ApiError) as away:
+            async with client(server).listen.v1.connect(**TWILIO):
+                pass
+        faults.clear()
+        messages = await transcript(server, SECOND)
+
+    assert away.value.status_code == 503
+    assert kinds(messages) == ["Metadata"]
+
+
+async def test_an_injected_silence_is_one_sockets_own() -> None:
+    speech = await synthesiser.synthesise("Good morning.", voice="aura-2-thalia-en")
+    faults.put({"transcriber": {"kind": "silent", "count": 1}})
+
+    async with service() as server:
+        silent = await transcript(server, speech + SECOND)
+        messages = await transcript(server, speech + SECOND)
+
+    assert kinds(silent) == ["Metadata"]
+    assert [text(final) for final in finals(messages)] == ["Good morning."]
 
 
 async def test_three_people_at_once_each_hear_their_own_words() -> None:

@@ -1,5 +1,6 @@
 """The speaking half of the speech service, driven with the real Deepgram SDK."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +12,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 from deepgram import AsyncDeepgramClient
+from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.speak.v1.types import SpeakV1Text
+from websockets.exceptions import ConnectionClosedError
 
+from sandbox import faults
 from sandbox.speech import recogniser, speak, synthesiser
 from sandbox.speech.audio import decode, encode, resample
 from sandbox.speech.spelling import readable
@@ -225,3 +229,60 @@ async def test_every_voice_of_the_sdk_speaks() -> None:
 
     known = {name for union in get_args(SpeakV1Model) for name in get_args(union)}
     assert known <= set(MODELS)
+
+
+async def say(tts: Any, text: str) -> tuple[bytes, list[Any]]:
+    await tts.send_text(SpeakV1Text(type="Speak", text=text))
+    await tts.send_flush()
+    return await receive(tts, "Flushed")
+
+
+async def test_an_injected_break_cuts_the_clause_that_it_is_meant_for_in_its_middle() -> None:
+    nine = "We open at nine in the morning."
+    whole = await synthesiser.synthesise(nine, voice="aura-2-thalia-en")
+    faults.put({"voice": {"kind": "break_off", "only": "nine"}})
+    audio = b""
+
+    async with service() as server, client(server).speak.v1.connect(**MULAW) as tts:
+        hello, _ = await say(tts, "Hello there.")
+        await tts.send_text(SpeakV1Text(type="Speak", text=nine))
+        await tts.send_flush()
+        with contextlib.suppress(ConnectionClosedError):
+            async for message in tts:
+                assert isinstance(message, bytes)
+                audio += message
+
+    assert "hello there" in (await understood(hello)).lower()
+    assert len(audio) == len(whole) // 2
+
+
+async def test_an_injected_loss_comes_behind_a_clause() -> None:
+    faults.put({"voice": {"kind": "close", "only": ["thalia", "hello"], "count": 1}})
+
+    async with service() as server, client(server).speak.v1.connect(**MULAW) as tts:
+        audio, messages = await say(tts, "Hello there.")
+        with pytest.raises(ConnectionClosedError, match="injected fault"):
+            _ = [message async for message in tts]
+
+    assert "hello there" in (await understood(audio)).lower()
+    assert messages[-1].type == "Flushed"
+
+
+async def test_socket_and_rest_are_refused_each_for_itself() -> None:
+    async def by_rest(server: BaseTestServer) -> bytes:
+        chunks = client(server).speak.v1.audio.generate(text="Hello.", container="none", **MULAW)
+        return b"".join([chunk async for chunk in chunks])
+
+    async with service() as server:
+        faults.put({"voice": {"kind": "refuse"}})
+        with pytest.raises(ApiError) as no_socket:
+            async with client(server).speak.v1.connect(**MULAW):
+                pass
+        assert await by_rest(server)
+        faults.put({"voice_rest": {"kind": "refuse", "status": 400}})
+        async with client(server).speak.v1.connect(**MULAW):
+            pass
+        with pytest.raises(ApiError) as no_rest:
+            await by_rest(server)
+
+    assert (no_socket.value.status_code, no_rest.value.status_code) == (429, 400)
