@@ -96,8 +96,10 @@ def _take(turn: Turn) -> None:
     wait_s = (turn.at - timezone.now()).total_seconds()
     if wait_s > 0:
         time.sleep(wait_s)
-    if turn.attempt.created_at < timezone.now() - SEND_AT_MOST:
-        # The carrier was slow with those before it. Who looks for it later knows when it was made.
+    now, until = timezone.now(), turn.attempt.call.dial_before
+    if turn.attempt.created_at < now - SEND_AT_MOST or (until is not None and until <= now):
+        # The carrier was slow with those before it. Who looks for it later knows when it was made;
+        # and their person's hours may have ended meanwhile.
         _put_back(turn.attempt)
     else:
         _send(turn.attempt)

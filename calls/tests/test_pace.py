@@ -10,7 +10,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from agents.factories import PhoneNumberFactory
-from calls import dialling
+from calls import dialling, sweeping
 from calls.admission import admit
 from calls.factories import CallFactory, DialAttemptFactory, new_sid
 from calls.models import Call, CallEvent, DialAttempt, Pace
@@ -127,6 +127,20 @@ def test_an_attempt_whose_turn_was_missed_is_put_back_and_the_carrier_not_asked(
         assert call.attempts.get().status == "refused"
         assert len(telco.calls) == 0
         assert admit(1)[0].attempt.number == 2
+
+
+def test_a_person_whose_hours_end_before_their_turn_comes_is_not_called(telco: Any):
+    call = CallFactory.create(dial_before=NOW + timedelta(seconds=1))
+    with time_machine.travel(NOW, tick=False):
+        (turn,) = admit(1)
+
+    with time_machine.travel(NOW + timedelta(seconds=1), tick=False):
+        dialling._take(turn)
+        assert call.attempts.get().status == "refused"
+        assert sweeping.cancel_too_late() == 1
+
+    call.refresh_from_db()
+    assert (call.status, len(telco.calls)) == ("canceled", 0)
 
 
 def test_one_run_dials_all_that_wait(telco: Any, settings: Any):
