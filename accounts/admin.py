@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from accounts.choices import ChoosesTheOnlyAccount
 from accounts.keys import create_key, revoke_key
 from accounts.models import Account, ApiKey, CarrierAccount, User
 from accounts.suppression_admin import SuppressionAdmin as SuppressionAdmin  # registers it
@@ -58,7 +59,7 @@ class AccountAdmin(ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(ChoosesTheOnlyAccount, ModelAdmin):
     """Adding makes a pair and shows it once; then only its name can change, or it is revoked."""
 
     list_display = ("key_id", "name", "account", "is_live", "last_used_at", "created_at")

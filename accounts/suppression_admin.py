@@ -14,6 +14,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import suppression_csv
+from accounts.choices import ChoosesTheOnlyAccount, the_only
 from accounts.errors import ApiError
 from accounts.models import Account, Suppression
 from accounts.phone_numbers import is_e164, parse_e164
@@ -28,7 +29,9 @@ class ImportForm(forms.Form):
     """A CSV of people who must not be contacted, and by whom."""
 
     account = forms.ModelChoiceField(
-        Account.objects.filter(is_active=True), widget=UnfoldAdminSelectWidget
+        Account.objects.filter(is_active=True),
+        initial=the_only(Account.objects.filter(is_active=True)),
+        widget=UnfoldAdminSelectWidget,
     )
     file = forms.FileField(label="Numbers (CSV)")
 
@@ -46,6 +49,10 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Suppression
         fields = ("account", "phone_number", "scope", "reason")
+        help_texts = {
+            "phone_number": "In E.164: a plus, the country code, the number.",
+            "scope": "Calls, texts, or both.",
+        }
 
     def clean_phone_number(self) -> str:
         try:
@@ -55,7 +62,7 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(ModelAdmin):
+class SuppressionAdmin(ChoosesTheOnlyAccount, ModelAdmin):
     """Entries are made and lifted, never changed or deleted."""
 
     form = SuppressionForm

@@ -18,6 +18,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.choices import ChoosesTheOnlyAccount, the_only
 from accounts.errors import ApiError
 from accounts.keys import default_account
 from agents.inputs import AgentInput, NumberImport, NumberSettings
@@ -140,6 +141,7 @@ class NumberImportForm(DoingForm):
     )
     agent = forms.ModelChoiceField(
         Agent.objects.select_related("account"),
+        initial=the_only(Agent.objects.all()),
         widget=UnfoldAdminSelectWidget,
         help_text="Who answers calls to it, and calls from it.",
     )
@@ -177,7 +179,7 @@ class NumberImportForm(DoingForm):
 
 
 @admin.register(Agent)
-class AgentAdmin(ModelAdmin):
+class AgentAdmin(ChoosesTheOnlyAccount, ModelAdmin):
     form = AgentForm
     list_display = ("name", "agent_id", "account", "language", "voice_id", "numbers", "is_active")
     list_filter = ("is_active", "account", "language", "response_length", "record_call")

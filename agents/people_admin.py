@@ -18,6 +18,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.choices import the_only
 from accounts.errors import ApiError
 from accounts.phone_numbers import parse_e164
 from agents.callers import checked_fields
@@ -52,6 +53,7 @@ class PreviewForm(forms.Form):
 
     number = forms.ModelChoiceField(
         PhoneNumber.objects.filter(agent__isnull=False).select_related("agent"),
+        initial=the_only(PhoneNumber.objects.filter(agent__isnull=False)),
         label="Our number",
         widget=UnfoldAdminSelectWidget,
     )

@@ -23,6 +23,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.choices import the_only
 from accounts.errors import ApiError
 from agents.admin import DoingForm
 from agents.models import Agent, PhoneNumber
@@ -97,7 +98,9 @@ class CallForm(DoingForm):
     SENT_S = 24 * 3600
 
     agent = forms.ModelChoiceField(
-        Agent.objects.filter(is_active=True), widget=UnfoldAdminSelectWidget
+        Agent.objects.active(),
+        initial=the_only(Agent.objects.active()),
+        widget=UnfoldAdminSelectWidget,
     )
     to_number = forms.CharField(
         label="Number to call",

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from accounts.choices import the_only
 from accounts.errors import ApiError
 from agents.models import Agent
 from calls import browser_calls
@@ -18,7 +19,9 @@ from calls import browser_calls
 
 class TalkForm(forms.Form):
     agent = forms.ModelChoiceField(
-        Agent.objects.filter(is_active=True), widget=UnfoldAdminSelectWidget
+        Agent.objects.active(),
+        initial=the_only(Agent.objects.active()),
+        widget=UnfoldAdminSelectWidget,
     )
 
 
@@ -33,7 +36,9 @@ def urls(site: AdminSite, opts: Any) -> list[URLPattern]:
         context = {
             **site.each_context(request),
             "title": "Talk to an agent",
-            "form": TalkForm(initial={"agent": request.GET.get("agent")}),
+            "form": TalkForm(
+                initial={"agent": asked} if (asked := request.GET.get("agent")) else None
+            ),
             "opts": opts,
         }
         return TemplateResponse(request, "calls/talk.html", context)

@@ -29,6 +29,7 @@ from campaigns.preview import preview
 from campaigns.progress import counts_of, progress_of
 from campaigns.rehearsal import ENOUGH_CALLS, rehearse
 from campaigns.rows import CsvFile
+from campaigns.rules import rules_of
 from campaigns.samples import conversations
 from campaigns.texts.admin import TextCampaignAdmin as TextCampaignAdmin  # registers it
 
@@ -213,6 +214,7 @@ class CampaignAdmin(ModelAdmin):
             can_schedule=may_change and campaign.status == Status.DRAFT,
             bad_rows=campaign.intake.get("invalid", [])[:_BAD_ROWS],
             chart=self._chart(campaign),
+            rules=rules_of(campaign),
             events=campaign.events.order_by("-at", "-pk")[:_LATEST],
             **self._live(campaign),
         )

@@ -1,7 +1,8 @@
 """The dashboard's forms of campaigns. What they mean is checked by the API's own rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -17,16 +19,25 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from accounts.choices import the_only
 from accounts.errors import ApiError
 from accounts.hours.windows import DAYS
 from accounts.hours.zones import is_timezone
 from agents.models import Agent, PhoneNumber
+from campaigns.dispatch import BREAKER_CALLS, BREAKER_SHARE
 from campaigns.inputs import retries_of, windows_of
 from campaigns.rows import CsvFile
 from sms.segments import LONGEST, MOST_PARTS
 
 MAPPED = ("phone", "name", "timezone", "prompt_override")
 _DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_OURS = PhoneNumber.objects.filter(outbound_enabled=True)
+_SECTIONS = (
+    ("Who and why", ("name", "agent", "number", "prompt", "context_prompt")),
+    ("When", ("follow_law", "window_start", "window_end", "timezone", "window_days")),
+    ("How often", ("retry_times", "retry_minutes", "max_concurrent")),
+    ("Limits", ("max_calls", "max_cost", "stop_on_failures")),
+)
 
 
 class NewCampaignForm(forms.Form):
@@ -34,10 +45,13 @@ class NewCampaignForm(forms.Form):
 
     name = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget)
     agent = forms.ModelChoiceField(
-        Agent.objects.active().select_related("account"), widget=UnfoldAdminSelectWidget
+        Agent.objects.active().select_related("account"),
+        initial=the_only(Agent.objects.active()),
+        widget=UnfoldAdminSelectWidget,
     )
     number = forms.ModelChoiceField(
-        PhoneNumber.objects.filter(outbound_enabled=True),
+        _OURS,
+        initial=the_only(_OURS),
         label="Call from",
         widget=UnfoldAdminSelectWidget,
     )
@@ -104,6 +118,30 @@ class NewCampaignForm(forms.Form):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="Empty: as many as the account may make.",
     )
+    max_calls = forms.IntegerField(
+        label="Calls altogether",
+        min_value=1,
+        max_value=10_000_000,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="After so many calls the campaign pauses. Empty: no limit.",
+    )
+    max_cost = forms.DecimalField(
+        label="Dollars altogether",
+        min_value=Decimal("0.01"),
+        max_value=1_000_000,
+        decimal_places=2,
+        required=False,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="Once its calls have cost so much, the campaign pauses. Empty: no limit.",
+    )
+    stop_on_failures = forms.BooleanField(
+        label="Pause when most calls fail",
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text=f"When {BREAKER_SHARE:.0%} of the last {BREAKER_CALLS} calls failed.",
+    )
     region = forms.CharField(
         label="Country of numbers without +",
         max_length=2,
@@ -112,6 +150,12 @@ class NewCampaignForm(forms.Form):
         help_text="As GB or US. Empty: every number must begin with +.",
     )
     file = forms.FileField(label="People (CSV)")
+
+    def sections(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
+        """The fields below the file, by what they are about."""
+        for title, names in _SECTIONS:
+            if fields := [self[name] for name in names if name in self.fields]:
+                yield title, fields
 
     def clean_timezone(self) -> str:
         name: str = self.cleaned_data["timezone"].strip()
@@ -139,6 +183,7 @@ class NewCampaignForm(forms.Form):
     def _fields(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         start, end = cleaned.get("window_start"), cleaned.get("window_end")
         times = cleaned.get("retry_times") or 0
+        max_cost = cleaned.get("max_cost")
         rule = {"times": times, "after_minutes": cleaned.get("retry_minutes") or 60}
         retries = {"no-answer": rule, "busy": rule} if times else {}
         fields = {
@@ -146,6 +191,9 @@ class NewCampaignForm(forms.Form):
             "prompt": cleaned.get("prompt", "").strip(),
             "follow_law": bool(cleaned.get("follow_law")),
             "max_concurrent": cleaned.get("max_concurrent"),
+            "max_calls": cleaned.get("max_calls"),
+            "max_cost_micros": None if max_cost is None else int(max_cost * 1_000_000),
+            "stop_on_failures": bool(cleaned.get("stop_on_failures")),
             "retries": retries_of(retries),
             "windows": windows_of(
                 {
@@ -161,9 +209,18 @@ class NewCampaignForm(forms.Form):
 class NewTextCampaignForm(NewCampaignForm):
     """The same for texts: ``prompt`` is the text itself."""
 
+    number = forms.ModelChoiceField(
+        _OURS,
+        initial=the_only(_OURS),
+        label="Text from",
+        widget=UnfoldAdminSelectWidget,
+    )
     retry_times = None  # type: ignore[assignment]  # (left out)
     retry_minutes = None  # type: ignore[assignment]  # (left out)
     max_concurrent = None  # type: ignore[assignment]  # (left out)
+    max_calls = None  # type: ignore[assignment]  # (left out)
+    max_cost = None  # type: ignore[assignment]  # (left out)
+    stop_on_failures = None  # type: ignore[assignment]  # (left out)
     prompt = forms.CharField(
         label="Text",
         max_length=LONGEST * MOST_PARTS,

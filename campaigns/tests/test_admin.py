@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.factories import UserFactory
-from agents.factories import PhoneNumberFactory
+from agents.factories import AgentFactory, PhoneNumberFactory
 from calls.factories import CallFactory
 from calls.models import Call
 from campaigns.dispatch import dispatch_all
@@ -74,6 +74,47 @@ def test_an_uploaded_file_becomes_a_draft_that_shows_what_came_in(staff: Client)
     assert not Call.objects.exists()
 
 
+def test_limits_and_the_breaker_are_set_in_the_form_and_read_on_the_page(staff: Client):
+    staff.post(
+        reverse(ADD),
+        form(max_calls="200", max_cost="19.99", max_concurrent="3", stop_on_failures="on"),
+    )
+
+    campaign = Campaign.objects.get()
+    assert (campaign.max_calls, campaign.max_cost_micros) == (200, 19_990_000)
+    assert (campaign.max_concurrent, campaign.stop_on_failures) == (3, True)
+    html = page(staff, campaign)
+    assert "At most 3 calls at a time." in html
+    assert "It pauses after 200 calls." in html
+    assert "It pauses once its calls have cost $19.99." in html
+    assert "It pauses when 80% of the last 20 calls failed." in html
+
+
+def test_without_limits_nothing_is_limited_and_the_breaker_can_be_switched_off(staff: Client):
+    staff.post(reverse(ADD), form(window_start="09:00", window_end="17:30", retry_times=2))
+
+    campaign = Campaign.objects.get()
+    assert (campaign.max_calls, campaign.max_cost_micros) == (None, None)
+    assert campaign.stop_on_failures is False
+    html = page(staff, campaign)
+    assert "It pauses" not in html
+    assert "daily 09:00-17:30 on each person" in html
+    assert "After busy: up to 2 more, 60 minutes later." in html
+
+
+def test_the_form_chooses_what_there_is_only_one_of(staff: Client):
+    number = PhoneNumberFactory.create()
+    assert number.agent is not None
+
+    html = staff.get(reverse(ADD)).content.decode()
+
+    assert f'<option value="{number.agent.pk}" selected>' in html
+    assert f'<option value="{number.pk}" selected>' in html
+    AgentFactory.create()
+    html = staff.get(reverse(ADD)).content.decode()
+    assert f'<option value="{number.agent.pk}" selected>' not in html
+
+
 def test_the_columns_of_a_file_are_shown_before_it_is_sent(staff: Client):
     start = SimpleUploadedFile("people.csv", f"{CSV}+4473861".encode())
 
@@ -111,6 +152,9 @@ def test_the_sender_may_say_which_column_is_the_number(staff: Client):
         ({"timezone": "Nowhere"}, "This is no IANA time zone"),
         ({"window_start": "09:00", "window_end": "09:00"}, "must not end when it starts"),
         ({"name": ""}, "This field is required"),
+        ({"max_calls": "0"}, "greater than or equal to 1"),
+        ({"max_cost": "0"}, "greater than or equal to 0.01"),
+        ({"max_cost": "twenty"}, "Enter a number"),
     ],
 )
 def test_what_cannot_be_is_said_beside_its_field_and_nothing_is_made(
