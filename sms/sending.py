@@ -15,12 +15,12 @@ from django.db.models import CharField, Exists, F, OuterRef, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
-from accounts.hours.enforcement import held_until
 from accounts.models import Suppression
 from accounts.suppression import TEXT, is_suppressed, suppress
 from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
 from sms import failures
+from sms.hours import waits_until
 from sms.models import Message, MessagePart, Pace, Thread
 from sms.statuses import bind, locked, note_status, update_message
 from sms.window import open_window, restore_window
@@ -85,7 +85,7 @@ def claim_next() -> MessagePart | None:
             .select_related("account")
             .get(pk=part.thread_id)
         )
-        if until := _held_until(message, thread, now):
+        if until := waits_until(message, part, thread, now):
             part.send_after = until
             part.save(update_fields=["send_after"])
             continue
@@ -105,15 +105,6 @@ def claim_next() -> MessagePart | None:
         _keep_pace(thread, part.segments, now)
         return part
     return None
-
-
-def _held_until(message: Message, thread: Thread, now: datetime) -> datetime | None:
-    """Return until when a single text that came too late for its person's hours waits, else None.
-    (A campaign asks for hours as it hands its texts on.)"""
-    if message.origin != Message.Origin.API:
-        return None
-    zone = message.agent.timezone if message.agent else settings.TIME_ZONE
-    return held_until(thread.account, message.to_number, zone, now)
 
 
 def _forbidden(message: Message, thread: Thread) -> tuple[int | None, str] | None:

@@ -1,7 +1,7 @@
 """``Account.enforce_calling_hours``: nobody is called or texted outside the lawful hours of their
 place, whoever asks for it and however."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -10,6 +10,9 @@ from accounts.hours.laws import layers_of
 from accounts.hours.windows import Hours
 from accounts.hours.zones import place_of
 from accounts.models import Account
+
+# No hour suits in the days that are looked ahead: looked at again then.
+NOT_SOON = timedelta(days=7)
 
 
 def lawful_hours(phone_number: str, zone: str) -> Hours:
@@ -56,4 +59,4 @@ def held_until(
         return None
     now = now or timezone.now()
     hours = lawful_hours(phone_number, zone)
-    return None if hours.allow(now) else hours.next_opening(now)
+    return None if hours.allow(now) else hours.next_opening(now) or now + NOT_SOON

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import geocoder
 
+from accounts.hours.enforcement import held_until
 from accounts.hours.laws import _STATE, LAWS, STRICTEST, layers_of, profile_of
 from accounts.hours.windows import DAY_MINUTES, Hours, Window, layers_from_json
 from accounts.hours.zones import place_of
+from accounts.models import Account
 
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
 WORKING = Window(9 * 60, 17 * 60, frozenset(range(5)))
@@ -240,6 +242,15 @@ def test_a_free_phone_number_may_ring_anywhere_and_has_the_strictest_law():
 
     assert {"Pacific/Honolulu", "America/Halifax"} <= set(place.zones)
     assert place.law == STRICTEST
+
+
+def test_what_no_hour_suits_is_held_and_not_let_through():
+    account = Account(enforce_calling_hours=True)
+    at = datetime(2026, 11, 24, 3, tzinfo=UTC)
+
+    assert held_until(account, "+18005550100", "UTC", at) == at + timedelta(days=7)
+    account.enforce_calling_hours = False
+    assert held_until(account, "+18005550100", "UTC", at) is None
 
 
 def test_the_strictest_law_is_inside_every_other():

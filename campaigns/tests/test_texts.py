@@ -14,7 +14,7 @@ from agents.factories import PhoneNumberFactory
 from agents.models import PhoneNumber
 from agents.tests.outside import official_sdk
 from campaigns.texts import dispatch, services
-from sms import inbound, statuses
+from sms import inbound, sending, statuses
 from sms.models import Message, MessagePart, TextCampaign, TextRecipient
 
 pytestmark = pytest.mark.django_db
@@ -189,6 +189,47 @@ def test_people_are_texted_in_their_own_hours(client: Client, number: Any):
         assert texted_at(12) == [CARL]  # 9 in Tokyo
         assert texted_at(13) == []
     assert TextCampaign.objects.get().status == "done"
+
+
+def test_a_text_that_waited_past_its_persons_hours_waits_for_the_next_morning(
+    client: Client, number: Any
+):
+    evening, morning = NOON.replace(hour=20, minute=59), NOON + timedelta(days=1, hours=-3)
+    with time_machine.travel(evening, tick=False):
+        windows = [{"start": "09:00", "end": "21:00"}]
+        create(client, number, recipients=[{"phone": ANNA}], windows=windows)
+        assert dispatch.dispatch_all(evening) == 1
+
+    with time_machine.travel(NOON.replace(hour=23), tick=False):  # no worker was there before
+        assert sending.claim_next() is None
+        assert MessagePart.objects.get().status == "waiting"
+    with time_machine.travel(morning, tick=False):
+        claimed = sending.claim_next()
+
+    assert claimed == MessagePart.objects.get(status="sending")
+
+
+def test_half_a_text_is_not_held_back(client: Client, number: Any):
+    evening = NOON.replace(hour=20, minute=59)
+    with time_machine.travel(evening, tick=False):
+        windows = [{"start": "09:00", "end": "21:00"}]
+        create(
+            client,
+            number,
+            recipients=[{"phone": ANNA}],
+            windows=windows,
+            message_template="Hello. " * 250,
+        )
+        dispatch.dispatch_all(evening)
+        first = sending.claim_next()
+        assert first is not None
+        statuses.bind(first.pk, f"SM{1:032d}")
+
+    with time_machine.travel(evening + timedelta(minutes=5), tick=False):
+        second = sending.claim_next()
+
+    assert second is not None
+    assert second.number == 2
 
 
 def test_a_draft_is_launched_once(client: Client, number: Any):

@@ -1,24 +1,21 @@
 """Hands a running campaign's texts to the queue, a few at a time, at each person's hours."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import ApiError
-from accounts.hours.laws import layers_of
-from accounts.hours.windows import Hours, layers_from_json
 from accounts.suppression import TEXT, is_suppressed
 from agents.variables import substitute
 from campaigns.texts.services import State, Status, move, start_if_due
 from sms import failures
+from sms.hours import next_hours
 from sms.models import Message, MessagePart, TextCampaign, TextRecipient
 from sms.services import send_text
 
 # So many texts of a number wait to be sent: more would hold up what people are answered.
 AHEAD = 5
-# Nobody may be texted in the days that are looked ahead: looked at again then.
-NOT_SOON = timedelta(days=7)
 
 
 def dispatch_all(now: datetime | None = None) -> int:
@@ -64,9 +61,8 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
 
 def _hand(campaign: TextCampaign, person: TextRecipient, now: datetime) -> bool:
     """Text a person, if it is their hours; return whether it was done."""
-    hours = hours_of(campaign, person)
-    if not hours.allow(now):
-        person.send_after = hours.next_opening(now) or now + NOT_SOON
+    if opens_at := next_hours(campaign, person, now):
+        person.send_after = opens_at
         person.save(update_fields=["send_after"])
         return False
     if campaign.number is None:
@@ -96,15 +92,6 @@ def _fail(person: TextRecipient, why: str) -> bool:
     person.state, person.error_message = State.FAILED, why
     person.save(update_fields=["state", "error_message"])
     return False
-
-
-def hours_of(campaign: TextCampaign, person: TextRecipient) -> Hours:
-    """Return when a person may be texted: within the campaign's own windows and, where it or its
-    account is to follow the law, the law's, in every zone in which they may be."""
-    layers = layers_from_json(campaign.windows)
-    if campaign.follow_law or campaign.account.enforce_calling_hours:
-        layers += layers_of(person.law)
-    return Hours(layers, tuple(person.zones))
 
 
 def rendered(campaign: TextCampaign, person: TextRecipient) -> str:

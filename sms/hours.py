@@ -1,0 +1,45 @@
+"""When a person may be texted."""
+
+from datetime import datetime
+
+from django.conf import settings
+
+from accounts.hours.enforcement import NOT_SOON, held_until
+from accounts.hours.laws import layers_of
+from accounts.hours.windows import Hours, layers_from_json
+from sms.campaign_models import TextCampaign, TextRecipient
+from sms.models import Message, MessagePart, Thread
+
+
+def hours_of(campaign: TextCampaign, person: TextRecipient) -> Hours:
+    """Return when a campaign may text a person: within its own windows and, where it or its account
+    is to follow the law, the law's, in every zone in which they may be."""
+    layers = layers_from_json(campaign.windows)
+    if campaign.follow_law or campaign.account.enforce_calling_hours:
+        layers += layers_of(person.law)
+    return Hours(layers, tuple(person.zones))
+
+
+def next_hours(campaign: TextCampaign, person: TextRecipient, now: datetime) -> datetime | None:
+    """Return when a campaign may text a person next; None: it may now."""
+    hours = hours_of(campaign, person)
+    return None if hours.allow(now) else hours.next_opening(now) or now + NOT_SOON
+
+
+def waits_until(
+    message: Message, part: MessagePart, thread: Thread, now: datetime
+) -> datetime | None:
+    """Return until when a text that comes too late for its person's hours waits; None: it may go.
+
+    Asked as the carrier is about to be, since a text may have waited long for its turn. Half a text
+    is not held back, nor is an answer, or what somebody wrote by hand.
+    """
+    if part.number > 1:
+        return None
+    if message.origin == Message.Origin.CAMPAIGN:
+        person = TextRecipient.objects.filter(message=message).select_related("campaign__account").first()
+        return next_hours(person.campaign, person, now) if person else None
+    if message.origin == Message.Origin.API:
+        zone = message.agent.timezone if message.agent else settings.TIME_ZONE
+        return held_until(thread.account, message.to_number, zone, now)
+    return None
