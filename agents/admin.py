@@ -1,5 +1,6 @@
 """Agents and numbers in the dashboard, under the same rules as the API."""
 
+from abc import abstractmethod
 from typing import Any
 
 from django import forms
@@ -38,12 +39,12 @@ def beside_its_field(error: ApiError, form: forms.BaseForm) -> forms.ValidationE
 class DoingForm(forms.ModelForm):  # type: ignore[type-arg]
     """A form whose object a service makes, with the service's refusals shown as the form's own.
 
-    ``do`` returns the object or raises ApiError. The service is the last check, so it runs as one;
-    it leaves nothing behind when it refuses.
+    The service is the last check, so it runs as one; it leaves nothing behind when it refuses.
     """
 
+    @abstractmethod
     def do(self, cleaned: dict[str, Any]) -> Model:
-        raise NotImplementedError
+        """Make the object and return it, or raise ApiError."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 
+from agents.tools.base import ToolCall
+
 if TYPE_CHECKING:
     from anthropic import Anthropic
     from anthropic.types import MessageParam
@@ -22,15 +24,6 @@ MAX_TOKENS = 600
 
 class ModelFailed(Exception):
     """The model gave no, or no whole, answer. ``str`` names the failure in one or two words."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool the model asks for: its name, and its arguments as a JSON object."""
-
-    id: str
-    name: str
-    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """``/v1/integrations/precall/…``: who is asked before a call that comes in is answered."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -18,12 +19,12 @@ from agents.services import find_agent
 from webhooks.api import required_url
 
 
-class _GateView(APIView):
+class _GateView(APIView, ABC):
     """GET, PUT and DELETE of one gate."""
 
+    @abstractmethod
     def owner(self, request: Request, name: str) -> tuple[Agent | PhoneNumber, dict[str, str]]:
         """Return whose gate it is, and the key by which answers name it."""
-        raise NotImplementedError
 
     def _get(self, request: Request, name: str) -> Response:
         owner, names = self.owner(request, name)

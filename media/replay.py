@@ -204,7 +204,7 @@ class _Reader:
         return Tool(
             description="",
             input_schema={},
-            use=_never,
+            use=_is_recorded,
             read_back=read_back if reads_back else None,
             **known,
         )
@@ -230,8 +230,9 @@ def _key(arguments: Mapping[str, Any]) -> str:
     return json.dumps(dict(arguments), sort_keys=True)
 
 
-async def _never(arguments: Mapping[str, Any], said: str) -> Outcome:
-    raise NotImplementedError("a replay uses no tools")
+async def _is_recorded(arguments: Mapping[str, Any], said: str) -> Outcome:
+    """Answer as a tool does that cannot be used: what it answered then is in the recording."""
+    return Outcome("A replay uses no tools.", failed=True)
 
 
 def _built(hint: Any, value: Any) -> Any:

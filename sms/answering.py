@@ -16,10 +16,10 @@ from accounts.models import Suppression
 from accounts.suppression import TEXT, is_suppressed
 from agents.effective import Effective, effective
 from agents.history import memory_of
-from agents.model import ModelFailed, ToolCall, Written, write
+from agents.model import ModelFailed, Written, write
 from agents.models import Agent, PhoneNumber
 from agents.text_prompt import TextFacts, text_prompt, text_variables
-from agents.tools.base import Tool
+from agents.tools.base import Tool, ToolCall
 from sms import text_tools
 from sms.confirmations import confirmation
 from sms.conversation import conversation, words_of_person

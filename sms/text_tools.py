@@ -10,7 +10,6 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from agents import model
 from agents.effective import Effective
 from agents.history import Memory
 from agents.models import Calendar, PhoneNumber
@@ -94,19 +93,19 @@ def confirmed_proposal(thread: Thread, newest: Message, language: str) -> ToolRo
     return proposed if answers and in_time and is_yes(language, words) else None
 
 
-def proposal_of(call: model.ToolCall) -> str:
+def proposal_of(call: ToolCall) -> str:
     """Return a call and its arguments as what is compared: a yes is to exactly this."""
     return json.dumps([call.name, dict(call.arguments)], sort_keys=True, ensure_ascii=False)
 
 
-def uses(confirmed: ToolRound | None, calls: Sequence[model.ToolCall]) -> bool:
+def uses(confirmed: ToolRound | None, calls: Sequence[ToolCall]) -> bool:
     """Say whether one of ``calls`` is what the person said yes to."""
     return confirmed is not None and confirmed.proposal in [proposal_of(call) for call in calls]
 
 
 def question_before(
-    tools: Sequence[Tool], calls: Sequence[model.ToolCall], confirmed: ToolRound | None
-) -> tuple[model.ToolCall, str] | None:
+    tools: Sequence[Tool], calls: Sequence[ToolCall], confirmed: ToolRound | None
+) -> tuple[ToolCall, str] | None:
     """Return the first of ``calls`` that the person has yet to say yes to, and what to ask."""
     own = {tool.name: tool for tool in tools}
     for call in calls:
@@ -123,9 +122,7 @@ def question_before(
 # --- using --------------------------------------------------------------------------------------
 
 
-def held_results(
-    calls: Sequence[model.ToolCall], held: model.ToolCall
-) -> dict[str, dict[str, Any]]:
+def held_results(calls: Sequence[ToolCall], held: ToolCall) -> dict[str, dict[str, Any]]:
     """What the model is told where ``held`` waits for a yes: nothing was used."""
     return {
         call.id: _told(Outcome(_HELD.format(name=call.name) if call is held else _ONE_AT_A_TIME))
@@ -133,9 +130,7 @@ def held_results(
     }
 
 
-def use_all(
-    tools: Sequence[Tool], calls: Sequence[model.ToolCall], said: str
-) -> dict[str, Outcome]:
+def use_all(tools: Sequence[Tool], calls: Sequence[ToolCall], said: str) -> dict[str, Outcome]:
     """Use tools side by side; return what came of each, by its id. Each has a time-out of its own
     and none raises."""
 

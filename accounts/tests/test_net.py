@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from accounts import net
+from accounts.tests.loopback import Handler, serving
 
 
 @dataclass
@@ -30,15 +30,14 @@ class Server:
 def running_server(*, status=200, headers=(), body=b"{}", slow_s=0.0, tls=None) -> Iterator[Server]:
     """An HTTP server on loopback that notes what asked it."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Told(Handler):
         def answer(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
             server.seen.append(
                 {
                     "method": self.command,
                     "path": self.path,
                     "host": self.headers["Host"],
-                    "body": self.rfile.read(length).decode(),
+                    "body": self.body().decode(),
                 }
             )
             self.send_response(status)
@@ -56,23 +55,13 @@ def running_server(*, status=200, headers=(), body=b"{}", slow_s=0.0, tls=None) 
 
         do_GET = do_POST = answer
 
-        def log_message(self, *_: object) -> None:
-            pass
-
     released = threading.Event()
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
-    server = Server(httpd.server_address[1])
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        released.set()
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()
+    with serving(Told, tls=tls) as port:
+        server = Server(port)
+        try:
+            yield server
+        finally:
+            released.set()
 
 
 @pytest.fixture

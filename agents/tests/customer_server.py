@@ -5,8 +5,9 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from accounts.tests.loopback import Handler, serving
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Asked:
 class CustomerServer:
     """``answer`` is what it says to every request: status and JSON-ready value, or raw bytes."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self) -> None:
+        self.url = ""
         self.answer: tuple[int, Any] = (200, {})
         self.got: list[Asked] = []
         self.silent = threading.Event()  # cleared: it takes requests and does not answer
@@ -36,34 +37,23 @@ class CustomerServer:
 
 @contextlib.contextmanager
 def running_customer_server() -> Iterator[CustomerServer]:
-    class Handler(BaseHTTPRequestHandler):
+    customer = CustomerServer()
+
+    class Hook(Handler):
         def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            sent = {name.lower(): value for name, value in self.headers.items()}
-            customer.got.append(Asked(self.command, self.path, sent, self.rfile.read(length)))
+            sent = Asked(self.command, self.path, self.sent_headers(), self.body())
+            customer.got.append(sent)
             customer.silent.wait(10)
             status, said = customer.answer
             content = said if isinstance(said, bytes) else json.dumps(said).encode()
             with contextlib.suppress(OSError):  # whoever asked may have gone
-                self.send_response(status)
-                self.send_header("Location", customer.url)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.say(status, content, {"Location": customer.url})
 
         do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    customer = CustomerServer(f"http://127.0.0.1:{server.server_address[1]}/hook")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield customer
-    finally:
-        customer.silent.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Hook) as port:
+        customer.url = f"http://127.0.0.1:{port}/hook"
+        try:
+            yield customer
+        finally:
+            customer.silent.set()

@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from accounts.tests.loopback import Handler, serving
 
 
 class SpeechServer:
@@ -24,28 +24,13 @@ class SpeechServer:
 def running_speech() -> Iterator[SpeechServer]:
     speech = SpeechServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Speak(Handler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             query = {name: one for name, [one] in parse_qs(urlsplit(self.path).query).items()}
-            speech.requests.append((query, body["text"]))
+            speech.requests.append((query, json.loads(self.body())["text"]))
             answer = speech.SAMPLES if speech.status == 200 else b"{}"
-            self.send_response(speech.status)
-            self.send_header("Content-Type", "audio/l16")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.say(speech.status, answer, {"Content-Type": "audio/l16"})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    speech.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Speak) as port:
+        speech.url = f"http://127.0.0.1:{port}"
         yield speech
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts.factories import ApiKeyFactory, api_client
 from agents.models import Caller, Note
+from agents.tests.model_side import ModelServer, running_model
 from calls import aftercare, services
 from calls.factories import CallFactory, TurnFactory
 from calls.models import Aftercare, Call, CallEvent, Turn
-from calls.tests.model_side import ModelServer, running_model
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
 

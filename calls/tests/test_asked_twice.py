@@ -4,10 +4,12 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ from django.utils import timezone
 from accounts import idempotency
 from accounts.factories import ApiKeyFactory
 from accounts.models import StoredAnswer
+from accounts.tests.loopback import Handler, serving
 from agents.factories import AgentFactory, PhoneNumberFactory
 from agents.tests.outside import official_sdk
 from calls.models import Call
@@ -270,53 +273,41 @@ def test_answers_are_unreadable_in_the_database_and_purged(api: Api):
 # --- the official client --------------------------------------------------------------------------
 
 
+@dataclass
 class SwallowingProxy:
-    """Passes requests on, and drops the connection instead of the first ``swallows`` answers."""
+    """Passes requests on, and drops the connection instead of the first answer."""
 
-    def __init__(self, upstream: str, swallows: int = 1) -> None:
-        self.passed = 0
-        self._left = swallows
-        proxy = self
+    url: str = ""
+    passed: int = 0
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                link = HTTPConnection(urlsplit(upstream).netloc, timeout=20)
-                headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
-                link.request("POST", self.path, body, headers)
-                answer = link.getresponse()
-                content = answer.read()
-                proxy.passed += 1
-                if proxy._left:
-                    proxy._left -= 1
-                    self.connection.close()
-                    return
-                self.send_response(answer.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
 
-            def log_message(self, *_: Any) -> None:
-                pass
+@contextmanager
+def swallowing_proxy(upstream: str) -> Iterator[SwallowingProxy]:
+    proxy = SwallowingProxy()
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+    class Passing(Handler):
+        def do_POST(self) -> None:
+            link = HTTPConnection(urlsplit(upstream).netloc, timeout=20)
+            headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
+            link.request("POST", self.path, self.body(), headers)
+            answer = link.getresponse()
+            content = answer.read()
+            proxy.passed += 1
+            if proxy.passed == 1:
+                self.connection.close()
+                return
+            self.say(answer.status, content, {"Content-Type": "application/json"})
 
-    def __enter__(self) -> "SwallowingProxy":
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    with serving(Passing) as port:
+        proxy.url = f"http://127.0.0.1:{port}"
+        yield proxy
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_official_sdk_behind_a_proxy_that_swallows_the_answer_places_one_call(
     api: Api, live_server
 ):
-    with SwallowingProxy(live_server.url) as proxy:
+    with swallowing_proxy(live_server.url) as proxy:
         client = official_sdk().Nixflex(api_key=api.key.credentials, base_url=proxy.url)
 
         answer = client.calls.create(agent_id=api.agent.agent_id, to_number=TO, prompt="Say hello.")

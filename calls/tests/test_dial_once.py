@@ -15,11 +15,12 @@ from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.tests.twilio_side import form_of, knock
 from calls import dialling
 from calls.admission import admit_next
 from calls.factories import CallFactory, DialAttemptFactory, new_sid
 from calls.models import Call, DialAttempt
-from calls.tests.twilio_side import call_json, form_of, knock
+from calls.tests.twilio_side import call_json
 
 pytestmark = pytest.mark.django_db
 

@@ -9,11 +9,11 @@ from accounts.factories import api_client
 from agents.factories import CallerFactory, PhoneNumberFactory
 from agents.models import Agent, Caller, PhoneNumber
 from agents.tests.customer_server import CustomerServer, running_customer_server
+from agents.tests.twilio_side import knock
 from calls import gate, live, openings, tickets
 from calls.factories import new_sid
 from calls.models import Call
 from calls.tests.test_webhooks import verbs
-from calls.tests.twilio_side import knock
 
 pytestmark = pytest.mark.django_db
 

@@ -9,6 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from accounts.models import Suppression
 from agents.models import Agent
+from agents.tests.twilio_side import form_of
 from agents.tools.base import ToolCall
 from agents.tools.using import use
 from calls import live, services, tickets
@@ -16,7 +17,7 @@ from calls.factories import CallFactory, TurnFactory
 from calls.live import LiveEvent, MediaRefused, SpokenTurn
 from calls.models import Call
 from calls.recordings import signed_url
-from calls.tests.twilio_side import call_json, calls_url, form_of
+from calls.tests.twilio_side import call_json, calls_url
 
 pytestmark = pytest.mark.django_db
 

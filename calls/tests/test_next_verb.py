@@ -10,11 +10,12 @@ from django.conf import settings
 from django.http import HttpResponse
 
 from agents.factories import PhoneNumberFactory
+from agents.tests.twilio_side import knock
 from calls import admission, presence, services, tickets
 from calls.factories import CallFactory, new_sid
 from calls.models import Call, MediaTicket
 from calls.presence import Room
-from calls.tests.twilio_side import knock, token_of
+from calls.tests.twilio_side import token_of
 
 pytestmark = pytest.mark.django_db
 

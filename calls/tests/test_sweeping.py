@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from agents.tests.twilio_side import form_of
 from calls import live, services, sweeping, tasks
 from calls.factories import CallFactory, DialAttemptFactory
 from calls.models import Call
-from calls.tests.twilio_side import call_json, calls_url, form_of
+from calls.tests.twilio_side import call_json, calls_url
 
 pytestmark = pytest.mark.django_db
 

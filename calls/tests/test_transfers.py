@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from accounts.models import Suppression
+from agents.tests.twilio_side import form_of, knock
 from calls import (
     admission,
     handing_over,
@@ -25,7 +26,7 @@ from calls import (
 from calls.factories import CallFactory, TransferFactory, new_sid
 from calls.live import MediaRefused
 from calls.models import Call, MediaTicket, Transfer
-from calls.tests.twilio_side import call_json, calls_url, form_of, knock, token_of
+from calls.tests.twilio_side import call_json, calls_url, token_of
 
 pytestmark = pytest.mark.django_db
 

@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from accounts.factories import AccountFactory, CarrierAccountFactory
 from agents.factories import PhoneNumberFactory
+from agents.tests.twilio_side import knock
 from calls import services, tickets
 from calls.commands import GROUP
 from calls.factories import CallFactory, DialAttemptFactory, new_sid
 from calls.models import Call, CallEvent, MediaTicket
-from calls.tests.twilio_side import knock, token_of
+from calls.tests.twilio_side import token_of
 
 pytestmark = pytest.mark.django_db
 

@@ -14,12 +14,12 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from agents.tests.model_side import ModelServer, running_model
+from agents.tests.twilio_side import knock
 from calls import nudges, tasks, transfers, whispers
 from calls.factories import TransferFactory, TurnFactory
 from calls.models import Transfer
-from calls.tests.model_side import ModelServer, running_model
 from calls.tests.speech_side import SpeechServer, running_speech
-from calls.tests.twilio_side import knock
 
 pytestmark = pytest.mark.django_db
 

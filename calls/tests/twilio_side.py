@@ -2,13 +2,9 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qs
 
 import responses
 from django.conf import settings
-from django.http import HttpResponse
-from django.test import Client
-from twilio.request_validator import RequestValidator
 
 from agents.models import PhoneNumber
 from calls.models import Call
@@ -35,11 +31,6 @@ def call_json(sid: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def form_of(request: Any) -> dict[str, list[str]]:
-    body = request.body
-    return parse_qs(body.decode() if isinstance(body, bytes) else body)
-
-
 def accepts_call(number: PhoneNumber | None, sid: str) -> responses.BaseResponse:
     return responses.post(calls_url(number), json=call_json(sid), status=201)
 
@@ -49,23 +40,6 @@ def refuses_call(
 ) -> responses.BaseResponse:
     error = {"code": code, "message": "No, to +447386172392.", "status": status, "more_info": ""}
     return responses.post(calls_url(number), body=json.dumps(error), status=status)
-
-
-def knock(
-    what: str,
-    number: PhoneNumber | None,
-    *,
-    query: str = "",
-    token: str | None = None,
-    **form: str,
-) -> HttpResponse:
-    """POST a webhook to ``/twilio/<what>/``, signed with ``token`` (default: the number's own)."""
-    assert number is not None
-    form = {"AccountSid": number.carrier_account.sid, **form}
-    path = f"/twilio/{what}/{query}"
-    secret = number.carrier_account.auth_token if token is None else token
-    signature = RequestValidator(secret).compute_signature(settings.PUBLIC_URL + path, form)
-    return Client().post(path, form, headers={"X-Twilio-Signature": signature})  # type: ignore[return-value]
 
 
 def token_of(call: Call) -> str:

@@ -12,10 +12,10 @@ from django.urls import reverse
 from accounts import suppression
 from accounts.factories import UserFactory
 from accounts.models import CarrierAccount
+from agents.tests.model_side import ModelServer, running_model
 from calls.factories import CallFactory
 from calls.models import Call
 from calls.tests.conftest import telco as telco
-from calls.tests.model_side import ModelServer, running_model
 from campaigns.factories import CampaignFactory, RecipientCallFactory, RecipientFactory, people
 from campaigns.models import Campaign, Recipient, RecipientCall
 from campaigns.rehearsal import DEFAULTS, Sample, history, rehearse

@@ -2,7 +2,8 @@
 
 from typing import Any, cast
 
-from agents.model import ModelFailed, ToolCall, Written
+from agents.model import ModelFailed, Written
+from agents.tools.base import ToolCall
 from calls.live import LiveCall
 from media.events import AskModel
 from media.factories import LiveCallFactory

@@ -1,8 +1,10 @@
 """What every Deepgram endpoint does first: check the key, read the query, refuse."""
 
 import hashlib
+import json
 import uuid
 from collections.abc import Collection
+from typing import Any
 
 from aiohttp import web
 
@@ -19,15 +21,9 @@ class Refused(web.HTTPException):
         request_id = str(uuid.uuid4())
         super().__init__(
             headers={"dg-request-id": request_id, "dg-error": message, **SIMULATION},
-            text=_json({"err_code": code, "err_msg": message, "request_id": request_id}),
+            text=json.dumps({"err_code": code, "err_msg": message, "request_id": request_id}),
             content_type="application/json",
         )
-
-
-def _json(body: dict[str, str]) -> str:
-    import json
-
-    return json.dumps(body)
 
 
 def bad(message: str) -> Refused:
@@ -49,6 +45,26 @@ def refuse_by_fault(part: str, about: str) -> None:
         status = fault.get("status", 503 if away else 429)
         code = "TOO_MANY_REQUESTS" if status == 429 else "INTERNAL_SERVER_ERROR"
         raise Refused(status, code, "Refused by an injected fault.")
+
+
+async def accept(request: web.Request) -> tuple[web.WebSocketResponse, str]:
+    """Open the socket of an admitted client; return it and its request id."""
+    request_id = str(uuid.uuid4())
+    ws = web.WebSocketResponse()
+    ws.headers.update({"dg-request-id": request_id, **SIMULATION})
+    await ws.prepare(request)
+    return ws, request_id
+
+
+def message_of(text: str) -> tuple[Any, dict[str, Any]]:
+    """Read a client's control message: its type, None if it has none or is no JSON object, and the
+    whole.
+    """
+    try:
+        message = json.loads(text)
+        return message["type"], message
+    except (ValueError, TypeError, KeyError):
+        return None, {}
 
 
 def uuid_of(model: str) -> str:

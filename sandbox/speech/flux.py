@@ -5,16 +5,14 @@ listener goes by: how long it has been quiet, and whether what was said sounds f
 """
 
 import asyncio
-import json
 import math
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from . import vad
-from .door import SIMULATION, Query, admit, bad, refuse_by_fault
+from .door import Query, accept, admit, bad, message_of, refuse_by_fault
 from .live import Audio, LiveSocket, too_many
 from .recogniser import Ear, Heard, Word
 
@@ -163,11 +161,7 @@ class _Session(LiveSocket):
             await asyncio.gather(sender, return_exceptions=True)
 
     async def control(self, text: str) -> bool:
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, TypeError, KeyError):
-            kind = None
+        kind, message = message_of(text)
         match kind:
             case "CloseStream":
                 return False
@@ -325,10 +319,7 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
     admit(request)
     refuse_by_fault("transcriber", request.url.query_string)
     options = Options.of(request)
-    request_id = str(uuid.uuid4())
-    ws = web.WebSocketResponse()
-    ws.headers.update({"dg-request-id": request_id, **SIMULATION})
-    await ws.prepare(request)
+    ws, request_id = await accept(request)
     await _Session(ws, options, request_id, request.url.query_string).run()
     return ws
 

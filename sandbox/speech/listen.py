@@ -2,16 +2,14 @@
 
 import asyncio
 import hashlib
-import json
 import re
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from .door import SIMULATION, Query, admit, bad, refuse_by_fault, uuid_of
+from .door import Query, accept, admit, bad, message_of, refuse_by_fault, uuid_of
 from .live import Audio, LiveSocket, too_many
 from .recogniser import Ear, Heard, SpeechStarted, UtteranceEnded
 
@@ -114,11 +112,7 @@ class _Session(LiveSocket):
 
     async def control(self, text: str) -> bool:
         """Obey a client message; False when it was CloseStream."""
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, TypeError, KeyError):
-            kind = None
+        kind, message = message_of(text)
         match kind:
             case "KeepAlive":
                 pass
@@ -233,10 +227,7 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
     admit(request)
     refuse_by_fault("transcriber", request.url.query_string)
     options = Options.of(request)
-    request_id = str(uuid.uuid4())
-    ws = web.WebSocketResponse()
-    ws.headers.update({"dg-request-id": request_id, **SIMULATION})
-    await ws.prepare(request)
+    ws, request_id = await accept(request)
     await _Session(ws, options, request_id, request.url.query_string).run()
     return ws
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import re
 import struct
 import time
@@ -16,7 +15,17 @@ from aiohttp import WSMsgType, web
 from sandbox import faults
 
 from . import synthesiser
-from .door import SIMULATION, Query, Refused, admit, bad, refuse_by_fault, uuid_of
+from .door import (
+    SIMULATION,
+    Query,
+    Refused,
+    accept,
+    admit,
+    bad,
+    message_of,
+    refuse_by_fault,
+    uuid_of,
+)
 from .voices import Timbre, UnknownVoice, timbre_of
 
 TEXT_LIMIT = 2000
@@ -159,11 +168,7 @@ class _Session:
 
     async def _control(self, text: str) -> bool:
         """Obey a client message; False when it was Close."""
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, TypeError, KeyError):
-            kind = None
+        kind, message = message_of(text)
         match kind:
             case "Speak" if isinstance(message.get("text"), str):
                 self._add(message["text"])
@@ -249,10 +254,7 @@ async def speak_live(request: web.Request) -> web.WebSocketResponse:
     admit(request)
     refuse_by_fault("voice", request.url.query_string)
     options = Options.of(Query(request, _WS_KNOWN), "linear16")
-    request_id = str(uuid.uuid4())
-    ws = web.WebSocketResponse()
-    ws.headers.update({"dg-request-id": request_id, **SIMULATION})
-    await ws.prepare(request)
+    ws, request_id = await accept(request)
     await ws.send_json(
         {
             "type": "Metadata",

@@ -12,17 +12,17 @@ from accounts.models import Suppression
 from accounts.suppression import is_suppressed, suppress
 from agents.history import remember
 from agents.models import Note
+from agents.tests.model_side import ModelServer, running_model
 from sms import answering, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread
-from sms.tests.model_side import Model, running_model
 from sms.tests.twilio_side import texts_us
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def model(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+def model(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
     """The model; what the test does ``meanwhile`` happens once its answer is written."""
     with running_model() as running:
         settings.ANTHROPIC_API_URL = running.url
@@ -49,7 +49,7 @@ def answers(thread: Thread) -> list[str]:
     return list(found.values_list("body", flat=True))
 
 
-def test_an_answer_comes_from_the_agents_prompt_and_the_thread(model: Model):
+def test_an_answer_comes_from_the_agents_prompt_and_the_thread(model: ModelServer):
     thread = ThreadFactory.create(
         open=True,
         number__agent__system_prompt="You are Mia of Bright Smile Dental.",
@@ -63,7 +63,7 @@ def test_an_answer_comes_from_the_agents_prompt_and_the_thread(model: Model):
     assert answer_after(5) == 1
 
     assert answers(thread) == ["It is at 3 pm."]
-    [asked] = model.asked
+    [asked] = model.requests
     assert asked["messages"] == [
         {"role": "user", "content": "[You texted first.]"},
         {"role": "assistant", "content": "Your appointment is at 3 pm."},
@@ -80,7 +80,7 @@ def test_an_answer_comes_from_the_agents_prompt_and_the_thread(model: Model):
     assert thread.answer_due_at is None
 
 
-def test_the_agent_knows_what_calls_with_the_person_left(model: Model):
+def test_the_agent_knows_what_calls_with_the_person_left(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     remember(
         thread.account,
@@ -99,7 +99,7 @@ def test_the_agent_knows_what_calls_with_the_person_left(model: Model):
     assert "They moved the check-up to Thursday at 9." in model.system
 
 
-def test_a_numbers_own_text_prompt_takes_the_place_of_the_agents(model: Model):
+def test_a_numbers_own_text_prompt_takes_the_place_of_the_agents(model: ModelServer):
     thread = ThreadFactory.create(
         open=True,
         number__sms_prompt="You are the texting desk of {business_phone}.",
@@ -113,7 +113,7 @@ def test_a_numbers_own_text_prompt_takes_the_place_of_the_agents(model: Model):
     assert "You speak on the phone" not in model.system
 
 
-def test_several_texts_within_a_few_seconds_get_one_answer(model: Model):
+def test_several_texts_within_a_few_seconds_get_one_answer(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     start = timezone.now()
     for second, body in ((0, "Hi"), (3, "Is it still on?"), (6, "At 3?")):
@@ -126,11 +126,13 @@ def test_several_texts_within_a_few_seconds_get_one_answer(model: Model):
         assert answering.answer_due() == 0
 
     assert len(answers(thread)) == 1
-    assert model.asked[0]["messages"] == [{"role": "user", "content": "Hi\nIs it still on?\nAt 3?"}]
+    assert model.requests[0]["messages"] == [
+        {"role": "user", "content": "Hi\nIs it still on?\nAt 3?"}
+    ]
     assert set(thread.messages.inbound().values_list("reply", flat=True)) == {"answered"}
 
 
-def test_a_text_that_comes_while_an_answer_is_written_is_answered_with_it(model: Model):
+def test_a_text_that_comes_while_an_answer_is_written_is_answered_with_it(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
     model.meanwhile = lambda: texts_us(thread.number, "And where?")
@@ -140,10 +142,10 @@ def test_a_text_that_comes_while_an_answer_is_written_is_answered_with_it(model:
     assert answer_after(20) == 1
 
     assert len(answers(thread)) == 1
-    assert model.asked[-1]["messages"][-1]["content"] == "Is it still on?\nAnd where?"
+    assert model.requests[-1]["messages"][-1]["content"] == "Is it still on?\nAnd where?"
 
 
-def test_a_stop_while_an_answer_is_written_silences_it(model: Model):
+def test_a_stop_while_an_answer_is_written_silences_it(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Who is this?")
     model.meanwhile = lambda: texts_us(thread.number, "STOP")
@@ -154,7 +156,7 @@ def test_a_stop_while_an_answer_is_written_silences_it(model: Model):
     assert not thread.messages.filter(direction="outbound").exists()
 
 
-def test_an_operator_who_takes_over_while_an_answer_is_written_silences_it(model: Model):
+def test_an_operator_who_takes_over_while_an_answer_is_written_silences_it(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Who is this?")
     model.meanwhile = lambda: services.take_over(thread.pk, "ada")
@@ -165,32 +167,34 @@ def test_an_operator_who_takes_over_while_an_answer_is_written_silences_it(model
     assert thread.messages.inbound().get().reply == "human"
 
 
-def test_who_was_entered_in_the_ledger_meanwhile_is_not_answered(model: Model):
+def test_who_was_entered_in_the_ledger_meanwhile_is_not_answered(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Who is this?")
     suppress(thread.account, PERSON, source=Suppression.Source.OPERATOR)
 
     assert answer_after(5) == 0
 
-    assert model.asked == []
+    assert model.requests == []
     assert thread.messages.inbound().get().reply == "opt_out"
 
 
-def test_a_plain_refusal_is_entered_before_any_model_is_asked_and_confirmed_once(model: Model):
+def test_a_plain_refusal_is_entered_before_any_model_is_asked_and_confirmed_once(
+    model: ModelServer,
+):
     thread = ThreadFactory.create(open=True)
 
     texts_us(thread.number, "Please don't text me again.")
     texts_us(thread.number, "I said don't text me again!")
     assert answer_after(60) == 0
 
-    assert model.asked == []
+    assert model.requests == []
     assert is_suppressed(thread.account, PERSON, "text") is not None
     [confirmation] = thread.messages.filter(direction="outbound")
     assert confirmation.origin == "opt_out"
     assert "START" in confirmation.body
 
 
-def test_who_wants_texts_but_no_calls_is_answered_and_not_called(model: Model):
+def test_who_wants_texts_but_no_calls_is_answered_and_not_called(model: ModelServer):
     thread = ThreadFactory.create(open=True)
 
     texts_us(thread.number, "Please don't call me again. Text me instead.")
@@ -200,7 +204,7 @@ def test_who_wants_texts_but_no_calls_is_answered_and_not_called(model: Model):
     assert answer_after(5) == 1
 
 
-def test_the_model_may_understand_a_refusal_that_the_phrases_do_not(model: Model):
+def test_the_model_may_understand_a_refusal_that_the_phrases_do_not(model: ModelServer):
     model.answers = ["[opt_out]"]
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "I would rather we parted ways here, for good")
@@ -212,7 +216,7 @@ def test_the_model_may_understand_a_refusal_that_the_phrases_do_not(model: Model
     assert thread.messages.inbound().get().reply == "opt_out"
 
 
-def test_a_person_still_looks_at_what_may_be_a_refusal_once_it_was_answered(model: Model):
+def test_a_person_still_looks_at_what_may_be_a_refusal_once_it_was_answered(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "No, don't call me back")
 
@@ -222,7 +226,7 @@ def test_a_person_still_looks_at_what_may_be_a_refusal_once_it_was_answered(mode
     assert thread.needs_human == "The person may not want to be contacted any more."
 
 
-def test_a_model_that_fails_is_asked_again_and_then_a_person(model: Model):
+def test_a_model_that_fails_is_asked_again_and_then_a_person(model: ModelServer):
     model.answers = [500]
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
@@ -231,13 +235,13 @@ def test_a_model_that_fails_is_asked_again_and_then_a_person(model: Model):
         assert answer_after(seconds) == 0
 
     thread.refresh_from_db()
-    assert len(model.asked) == 3
+    assert len(model.requests) == 3
     assert thread.messages.inbound().get().reply == "failed"
     assert thread.needs_human == "No automatic answer could be written."
     assert answers(thread) == []
 
 
-def test_a_model_that_recovers_answers_after_all(model: Model):
+def test_a_model_that_recovers_answers_after_all(model: ModelServer):
     model.answers = [500, "It is at 3 pm."]
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
@@ -248,7 +252,7 @@ def test_a_model_that_recovers_answers_after_all(model: Model):
     assert answers(thread) == ["It is at 3 pm."]
 
 
-def test_a_killed_workers_thread_comes_due_again(model: Model):
+def test_a_killed_workers_thread_comes_due_again(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
     with time_machine.travel(timezone.now() + timedelta(seconds=5)):
@@ -267,7 +271,7 @@ def test_a_text_has_at_most_one_answer():
         MessageFactory.create(thread=thread, origin="auto_reply", answers=text)
 
 
-def test_an_answer_is_texted_without_markdown_and_not_at_length(model: Model):
+def test_an_answer_is_texted_without_markdown_and_not_at_length(model: ModelServer):
     model.answers = ["**Yes.** " + "It is at 3 pm. " * 60]
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
@@ -280,7 +284,7 @@ def test_an_answer_is_texted_without_markdown_and_not_at_length(model: Model):
     assert len(answer) <= 640
 
 
-def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: Model):
+def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     MessageFactory.create(
         thread=thread, status="failed", body="Lost", created_at=timezone.now() - timedelta(hours=1)
@@ -289,6 +293,6 @@ def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: Mod
 
     answer_after(5)
 
-    assert model.asked[0]["messages"] == [
+    assert model.requests[0]["messages"] == [
         {"role": "user", "content": "[a picture or file, which you cannot see]"}
     ]

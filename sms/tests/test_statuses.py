@@ -86,7 +86,7 @@ def test_a_callback_about_another_text_changes_nothing():
 
 @pytest.mark.parametrize("query", ["", "?p=unknown", "?p=%00"])
 def test_a_callback_without_a_known_token_is_refused(query: str):
-    from sms.tests.twilio_side import knock
+    from agents.tests.twilio_side import knock
 
     part = MessageFactory.create(taken=True).parts.get()
 

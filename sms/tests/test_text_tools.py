@@ -15,10 +15,10 @@ from agents.factories import (
     NoteFactory,
 )
 from agents.tests.customer_server import CustomerServer, running_customer_server
+from agents.tests.model_side import ModelServer, running_model
 from sms import answering, sending, text_tools
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
-from sms.tests.model_side import Model, running_model
 from sms.tests.twilio_side import takes_texts, texts_us
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
@@ -31,7 +31,7 @@ BOOKED = (201, {"status": "success", "data": {"uid": "scf821a4"}})
 
 
 @pytest.fixture
-def model(settings: Any) -> Iterator[Model]:
+def model(settings: Any) -> Iterator[ModelServer]:
     with running_model() as running:
         settings.ANTHROPIC_API_URL = running.url
         yield running
@@ -78,7 +78,7 @@ def ask(thread: Thread, body: str, telco: Any, *, after_s: float = 0) -> None:
 
 
 def test_an_answer_uses_the_numbers_functions_and_says_what_they_found(
-    model: Model, outside: CustomerServer
+    model: ModelServer, outside: CustomerServer
 ):
     thread = ThreadFactory.create(open=True)
     CustomFunctionFactory.create(number=thread.number, url=outside.url, name="check_order")
@@ -92,8 +92,8 @@ def test_an_answer_uses_the_numbers_functions_and_says_what_they_found(
     assert asked.json["args"] == {"order": "4827"}
     assert asked.json["variables"]["caller_phone"] == PERSON
     assert answers(thread) == ["It left on Monday."]
-    assert [tool["name"] for tool in model.asked[0]["tools"]] == ["check_order", "opt_out"]
-    assert model.asked[1]["messages"][1:] == [
+    assert [tool["name"] for tool in model.requests[0]["tools"]] == ["check_order", "opt_out"]
+    assert model.requests[1]["messages"][1:] == [
         {
             "role": "assistant",
             "content": [
@@ -119,7 +119,9 @@ def test_an_answer_uses_the_numbers_functions_and_says_what_they_found(
     ]
 
 
-def test_later_answers_remember_what_was_done(model: Model, outside: CustomerServer, telco: Any):
+def test_later_answers_remember_what_was_done(
+    model: ModelServer, outside: CustomerServer, telco: Any
+):
     thread = ThreadFactory.create(open=True)
     takes_texts(thread)
     CustomFunctionFactory.create(number=thread.number, url=outside.url, name="check_order")
@@ -128,14 +130,14 @@ def test_later_answers_remember_what_was_done(model: Model, outside: CustomerSer
 
     ask(thread, "Thanks", telco, after_s=60)
 
-    roles = [message["role"] for message in model.asked[-1]["messages"]]
+    roles = [message["role"] for message in model.requests[-1]["messages"]]
     assert roles == ["user", "assistant", "user", "assistant", "user"]
-    assert model.asked[-1]["messages"][1]["content"][0]["name"] == "check_order"
+    assert model.requests[-1]["messages"][1]["content"][0]["name"] == "check_order"
     assert len(outside.got) == 1
 
 
 def test_a_booking_is_made_and_listeners_are_told_as_documented(
-    model: Model, outside: CustomerServer
+    model: ModelServer, outside: CustomerServer
 ):
     thread = ThreadFactory.create(open=True)
     CalendarFactory.create(number=thread.number)
@@ -177,7 +179,7 @@ def test_a_booking_is_made_and_listeners_are_told_as_documented(
 
 
 def test_a_worker_that_dies_over_a_booking_does_not_book_again(
-    model: Model, outside: CustomerServer, monkeypatch: pytest.MonkeyPatch
+    model: ModelServer, outside: CustomerServer, monkeypatch: pytest.MonkeyPatch
 ):
     thread = ThreadFactory.create(open=True)
     CalendarFactory.create(number=thread.number)
@@ -195,13 +197,13 @@ def test_a_worker_that_dies_over_a_booking_does_not_book_again(
     assert answer_after(200) == 1
 
     assert [asked.path for asked in outside.got] == ["/v2/bookings"]
-    [result] = model.asked[1]["messages"][-1]["content"]
+    [result] = model.requests[1]["messages"][-1]["content"]
     assert (result["type"], result["is_error"]) == ("tool_result", True)
     assert result["content"].startswith("It is not known what became of this.")
 
 
 def test_a_text_that_comes_while_a_tool_works_finds_it_done(
-    model: Model, outside: CustomerServer, monkeypatch: pytest.MonkeyPatch
+    model: ModelServer, outside: CustomerServer, monkeypatch: pytest.MonkeyPatch
 ):
     thread = ThreadFactory.create(open=True)
     CalendarFactory.create(number=thread.number)
@@ -220,13 +222,15 @@ def test_a_text_that_comes_while_a_tool_works_finds_it_done(
     assert answer_after(20) == 1
 
     assert len(outside.got) == 1
-    last = model.asked[-1]["messages"][-1]["content"]
+    last = model.requests[-1]["messages"][-1]["content"]
     assert [block["type"] for block in last] == ["tool_result", "text"]
     assert last[1]["text"] == "Is there parking?"
     assert answers(thread) == ["Booked, and yes, there is parking."]
 
 
-def test_the_same_tool_asked_for_twice_at_once_is_used_once(model: Model, outside: CustomerServer):
+def test_the_same_tool_asked_for_twice_at_once_is_used_once(
+    model: ModelServer, outside: CustomerServer
+):
     thread = ThreadFactory.create(open=True)
     CalendarFactory.create(number=thread.number)
     EndpointFactory.create(account=thread.account, events=["sms.booking"])
@@ -237,10 +241,10 @@ def test_the_same_tool_asked_for_twice_at_once_is_used_once(model: Model, outsid
 
     assert len(outside.got) == 1
     assert Event.objects.count() == 1
-    assert len(model.asked[1]["messages"][-1]["content"]) == 2
+    assert len(model.requests[1]["messages"][-1]["content"]) == 2
 
 
-def test_a_model_that_only_uses_tools_is_made_to_write(model: Model, outside: CustomerServer):
+def test_a_model_that_only_uses_tools_is_made_to_write(model: ModelServer, outside: CustomerServer):
     thread = ThreadFactory.create(open=True)
     CustomFunctionFactory.create(number=thread.number, url=outside.url, name="check_order")
     check = [("check_order", {"order": "1"})]
@@ -249,11 +253,13 @@ def test_a_model_that_only_uses_tools_is_made_to_write(model: Model, outside: Cu
 
     assert answer_after(5) == 1
 
-    assert [asked.get("tool_choice") for asked in model.asked] == [None] * 3 + [{"type": "none"}]
+    assert [asked.get("tool_choice") for asked in model.requests] == [None] * 3 + [{"type": "none"}]
     assert answers(thread) == ["I cannot find it."]
 
 
-def test_who_wants_no_more_texts_gets_no_tool_used_either(model: Model, outside: CustomerServer):
+def test_who_wants_no_more_texts_gets_no_tool_used_either(
+    model: ModelServer, outside: CustomerServer
+):
     thread = ThreadFactory.create(open=True)
     CalendarFactory.create(number=thread.number)
     model.answers = [[BOOKING, ("opt_out", {})]]
@@ -274,7 +280,7 @@ QUESTION = (
 
 
 def test_a_booking_is_proposed_by_text_and_made_once_the_person_says_yes(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
     takes_texts(thread)
     model.answers = [[BOOKING], [BOOKING], "You are booked."]
@@ -286,14 +292,14 @@ def test_a_booking_is_proposed_by_text_and_made_once_the_person_says_yes(
 
     assert [asked.path for asked in outside.got] == ["/v2/bookings"]
     assert answers(thread) == [QUESTION, "You are booked."]
-    [held] = model.asked[1]["messages"][2]["content"]
+    [held] = model.requests[1]["messages"][2]["content"]
     assert held["content"].startswith("Held, nothing was written")
-    assert model.asked[1]["messages"][3] == {"role": "assistant", "content": QUESTION}
+    assert model.requests[1]["messages"][3] == {"role": "assistant", "content": QUESTION}
 
 
 @pytest.mark.parametrize("said", ["Yes, but make it 11", "no", "Who is this?", "yes no", "👍"])
 def test_anything_but_a_whole_yes_books_nothing(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any, said: str
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any, said: str
 ):
     takes_texts(thread)
     model.answers = [[BOOKING]]
@@ -306,7 +312,7 @@ def test_anything_but_a_whole_yes_books_nothing(
 
 
 def test_a_yes_is_to_exactly_what_was_asked(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
     takes_texts(thread)
     later = ("book_appointment", BOOK | {"start": "2026-05-29T11:00"})
@@ -320,7 +326,7 @@ def test_a_yes_is_to_exactly_what_was_asked(
 
 
 def test_a_yes_is_good_for_one_booking(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
     takes_texts(thread)
     model.answers = [[BOOKING], [BOOKING], [BOOKING], "Hm."]
@@ -333,7 +339,7 @@ def test_a_yes_is_good_for_one_booking(
 
 
 def test_a_yes_that_was_written_before_the_question_went_out_does_not_count(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
     takes_texts(thread)
     model.answers = [[BOOKING]]
@@ -351,7 +357,7 @@ def test_a_yes_that_was_written_before_the_question_went_out_does_not_count(
 
 
 def test_a_yes_after_something_else_we_wrote_is_no_yes_to_the_question(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
     takes_texts(thread)
     model.answers = [[BOOKING]]
@@ -370,7 +376,7 @@ def test_a_yes_after_something_else_we_wrote_is_no_yes_to_the_question(
 
 
 def test_one_thing_at_a_time_is_proposed_and_nothing_else_is_done(
-    model: Model, outside: CustomerServer, thread: Thread, telco: Any
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
     takes_texts(thread)
     find = ("find_booking", {"email": "sam.carter@example.com"})
@@ -383,7 +389,7 @@ def test_one_thing_at_a_time_is_proposed_and_nothing_else_is_done(
     assert results["toolu_1_0"]["content"].startswith("Nothing was done: one thing at a time")
 
 
-def test_reading_is_never_held(model: Model, outside: CustomerServer, thread: Thread):
+def test_reading_is_never_held(model: ModelServer, outside: CustomerServer, thread: Thread):
     model.answers = [[("find_booking", {"email": "sam.carter@example.com"})], "There is none."]
     outside.answer = (200, {"data": []})
     texts_us(thread.number, "When is my appointment?")
@@ -397,7 +403,7 @@ def test_reading_is_never_held(model: Model, outside: CustomerServer, thread: Th
 # --- who it is ------------------------------------------------------------------------------------
 
 
-def test_private_notes_open_to_who_writes_what_is_on_file(model: Model, telco: Any):
+def test_private_notes_open_to_who_writes_what_is_on_file(model: ModelServer, telco: Any):
     thread = ThreadFactory.create(open=True, number__agent__identity_check="reference_id")
     takes_texts(thread)
     CallerFactory.create(number=thread.number, caller_number=PERSON, reference_id="4827")
@@ -411,12 +417,14 @@ def test_private_notes_open_to_who_writes_what_is_on_file(model: Model, telco: A
     ask(thread, "What do you have on me?", telco)
     ask(thread, "It is 4827", telco, after_s=60)
 
-    assert all("therapy" not in json.dumps(one) for one in model.asked[:2])
+    assert all("therapy" not in json.dumps(one) for one in model.requests[:2])
     assert "## PRIVATE NOTES" in model.system
-    assert "Is in therapy." in model.asked[2]["messages"][-1]["content"][0]["content"]
+    assert "Is in therapy." in model.requests[2]["messages"][-1]["content"][0]["content"]
 
 
-def test_guessing_who_it_is_ends_after_three_tries_however_many_texts(model: Model, telco: Any):
+def test_guessing_who_it_is_ends_after_three_tries_however_many_texts(
+    model: ModelServer, telco: Any
+):
     thread = ThreadFactory.create(open=True, number__agent__identity_check="reference_id")
     takes_texts(thread)
     CallerFactory.create(number=thread.number, caller_number=PERSON, reference_id="4827")
@@ -428,4 +436,4 @@ def test_guessing_who_it_is_ends_after_three_tries_however_many_texts(model: Mod
     model.answers = [[("confirm_identity", {"answer": "4827"})], "No."]
     ask(thread, "It is 4827", telco, after_s=240)
 
-    assert "therapy" not in json.dumps(model.asked)
+    assert "therapy" not in json.dumps(model.requests)

@@ -2,15 +2,13 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qs
 
 import responses
 from django.conf import settings
 from django.http import HttpResponse
-from django.test import Client
-from twilio.request_validator import RequestValidator
 
 from agents.models import PhoneNumber
+from agents.tests.twilio_side import form_of, knock
 from sms.factories import PERSON, new_sid
 from sms.models import MessagePart, Thread
 
@@ -48,31 +46,9 @@ def refuses_text(thread: Thread, code: int, status: int = 400) -> responses.Base
     return responses.post(messages_url(thread), body=json.dumps(error), status=status)
 
 
-def form_of(request: Any) -> dict[str, list[str]]:
-    body = request.body
-    return parse_qs(body.decode() if isinstance(body, bytes) else body)
-
-
 def sends(telco: Any) -> list[dict[str, list[str]]]:
     """Return the forms of all create-message requests."""
     return [form_of(call.request) for call in telco.calls if call.request.method == "POST"]
-
-
-def knock(
-    what: str,
-    number: PhoneNumber | None,
-    *,
-    query: str = "",
-    token: str | None = None,
-    **form: str,
-) -> HttpResponse:
-    """POST a webhook to ``/twilio/<what>/``, signed with ``token`` (default: the number's own)."""
-    assert number is not None
-    form = {"AccountSid": number.carrier_account.sid, **form}
-    path = f"/twilio/{what}/{query}"
-    secret = number.carrier_account.auth_token if token is None else token
-    signature = RequestValidator(secret).compute_signature(settings.PUBLIC_URL + path, form)
-    return Client().post(path, form, headers={"X-Twilio-Signature": signature})  # type: ignore[return-value]
 
 
 def texts_us(

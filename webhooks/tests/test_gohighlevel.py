@@ -1,14 +1,13 @@
 """A finished call becomes a note on the person's contact."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from accounts.tests.loopback import Handler, serving
 from webhooks import outbox
 from webhooks.delivery import deliver_due
 from webhooks.factories import EndpointFactory
@@ -43,29 +42,17 @@ class Location:
 def location(settings) -> Iterator[Location]:
     location = Location()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Contacts(Handler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            location.asked.append((self.path, body))
-            location.headers.append({name.lower(): value for name, value in self.headers.items()})
-            answer = json.dumps({"new": True, "contact": location.contact}).encode()
-            self.send_response(location.answers.get(self.path.rpartition("/")[2], 201))
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            location.asked.append((self.path, json.loads(self.body())))
+            location.headers.append(self.sent_headers())
+            status = location.answers.get(self.path.rpartition("/")[2], 201)
+            self.say_json(status, {"new": True, "contact": location.contact})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    settings.OUTBOUND_ALLOW_PRIVATE = True
-    settings.GOHIGHLEVEL_API_URL = f"http://127.0.0.1:{server.server_address[1]}"
-    yield location
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Contacts) as port:
+        settings.OUTBOUND_ALLOW_PRIVATE = True
+        settings.GOHIGHLEVEL_API_URL = f"http://127.0.0.1:{port}"
+        yield location
 
 
 def told(tags: tuple[str, ...] = ("called",)) -> Delivery:
