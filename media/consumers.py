@@ -155,7 +155,10 @@ class StreamConsumer(AsyncWebsocketConsumer):
     async def _read(self, session: Session) -> None:
         bad = 0
         while True:
-            text = await self._next_message()
+            try:
+                text = await self._next_message()
+            except _Disconnected:
+                return
             try:
                 message = self._line.decode(text)
             except BadFrame as frame:

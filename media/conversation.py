@@ -53,6 +53,7 @@ from media.putting_through import MOST_REFUSALS, refused
 from media.refusing import Refusing
 from media.reply import Reply
 from media.speaking import Speaking
+from media.weakly import weakly
 from media.yielding import Yielding
 
 BEAT_MS = 800  # a person who picks up is given this long before the agent speaks (outbound)
@@ -71,15 +72,16 @@ class Conversation:
         self.history = History(call)
         self._phrases = phrases_for(str(call.extras.get("start_language") or call.language))
         self._actions: list[Action] = []
-        self._agent = Speaking(call, self._phrases, self.history, self._do)
+        do = weakly(self._do)
+        self._agent = Speaking(call, self._phrases, self.history, do)
         self._meeting = Meeting(
             call,
             self._phrases,
             self.history,
             self._agent,
-            do=self._do,
-            store=self._store_caller,
-            hang_up=self._hang_up,
+            do=do,
+            store=weakly(self._store_caller),
+            hang_up=weakly(self._hang_up),
         )
         self._caller = Caller(call, self._phrases)
         self._yielding = Yielding(call)

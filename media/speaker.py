@@ -61,9 +61,14 @@ class Speaker:
     def resume(self) -> None:
         self._writer.resume()
 
+    def close(self) -> None:
+        """Say nothing more; the owner ends the tasks."""
+        self._task = None  # which holds this, as a cancelled task does
+
     async def _run(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait([before])
+            before = None  # else each task would keep all that went before it
         while True:
             clause = await self._clauses.get()
             if isinstance(clause, Press):

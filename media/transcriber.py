@@ -79,21 +79,24 @@ class Transcriber:
     async def run(self) -> None:
         """Keep a connection until cancelled."""
         while True:
+            patience = asyncio.timeout(CONNECT_TIMEOUT_S)
             try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S) as patience:
-                    async with self._recogniser.connect() as socket:
-                        patience.reschedule(None)
-                        self._patience, self._unheeded = patience, 0
-                        if len(self._waiting) == MOST_WAITING:
-                            self._waiting.clear()  # it would be answered as if said just now
-                        if not (self._recogniser.reports_silence or self._silent):
-                            self._hears()
-                        await self._listen(socket)
+                async with patience, self._recogniser.connect() as socket:
+                    patience.reschedule(None)
+                    self._patience, self._unheeded = patience, 0
+                    if len(self._waiting) == MOST_WAITING:
+                        self._waiting.clear()  # it would be answered as if said just now
+                    if not (self._recogniser.reports_silence or self._silent):
+                        self._hears()
+                    await self._listen(socket)
                 error = "closed"
             except _LOST as lost:
                 error = "silent" if self._unheeded >= DEAF else _name(lost)
+            finally:
+                self._patience = None
+                del patience  # it holds this task, and a cancelled task all that it was doing
             self._silent = error == "silent"
-            self._patience, self._unheeded = None, 0
+            self._unheeded = 0
             self._tries += 1
             self._deaf = True
             PROVIDER_ERRORS.labels("transcriber", error).inc()

@@ -1,13 +1,17 @@
 """A media socket from its handshake to its last write, with the real SDKs on loopback."""
 
 import asyncio
+import gc
 import wave
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
+from deepgram.listen.v2.socket_client import AsyncV2SocketClient
+from deepgram.speak.v1.socket_client import AsyncV1SocketClient
 from django.db import connections
 
 from accounts.models import Suppression
@@ -19,10 +23,19 @@ from calls.factories import CallFactory
 from calls.flights import flight_pieces
 from calls.models import Call
 from media import consumers
-from media.journal import in_thread
+from media.conversation import Conversation
+from media.flight import FlightRecorder
+from media.journal import Journal, in_thread
+from media.recorder import Recorder
 from media.replay import read, replay, unpacked
+from media.session import Session
+from media.speaker import Speaker
+from media.speaking import Speaking
 from media.tests.line import PATIENCE_S, Line
 from media.tests.providers_side import Providers
+from media.transcriber import Transcriber
+from media.voice import Voice
+from media.writer import Writer
 from sms.models import Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -333,6 +346,45 @@ async def test_a_finished_call_leaves_no_task(providers):
 
     left = {task.get_name() for task in asyncio.all_tasks() - before if not task.done()}
     assert {name for name in left if "media" in name or "hang up" in name} == set()
+
+
+OF_A_CALL = (
+    *(Session, Conversation, Speaking, Journal, Recorder, FlightRecorder),
+    *(Transcriber, AsyncV2SocketClient, Voice, Speaker, Writer, AsyncV1SocketClient),
+)
+
+
+@pytest.mark.parametrize("ends", ["by the agent", "in mid-answer"])
+async def test_a_finished_call_is_freed_without_the_collector(providers, ends):
+    gc.collect()
+    gc.disable()
+    try:
+        call, token, line = await make()
+        line.gives_marks_back = False
+        await line.open(token)
+        await line.until(lambda line: bool(line.events("mark")))
+        await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+        await line.speak(400, LOUD)
+        await providers.transcribe("wait, stop", final=False)
+        await line.until(lambda line: bool(line.events("clear")))
+        line.gives_marks_back = ends == "by the agent"
+        providers.replies = ["We open at nine. Until five.", "Goodbye now! [END_CALL]"]
+        await providers.transcribe("Wait, stop. When are you open?")
+        await line.until(lambda line: len(line.events("mark")) > 1)
+        parts = [weakref.ref(one) for one in gc.get_objects() if isinstance(one, OF_A_CALL)]
+        kinds = {type(part()) for part in parts}
+        if ends == "by the agent":
+            await line.until(lambda line: len(line.events("mark")) == 3)
+            await providers.transcribe("Thank you, that is all.")
+        else:
+            await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+        await line.closes()
+        left = [type(part()) for part in parts if part() is not None]
+    finally:
+        gc.enable()
+
+    assert kinds == set(OF_A_CALL)
+    assert left == []
 
 
 async def test_a_customers_function_is_called_in_mid_call_and_its_answer_spoken(
