@@ -14,6 +14,8 @@ LATER_CLAUSE = 60  # the same for the others: fewer, longer pieces sound better
 LONGEST = 240  # a run without any punctuation is cut at a space
 LONGEST_TAG = 1_800  # a text message of the largest size, and the tag's name
 
+SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", '."', '?"', '!"')
+
 KNOWN_TAGS = frozenset(
     {"END_CALL", "TRANSFER", "SEND_SMS", "WAIT", "IVR", "PRESS", "IVR_END", "VOICEMAIL"}
 )
@@ -118,6 +120,11 @@ class ClauseSplitter:
         if text:
             self._any = True
             pieces.append(Clause(text))
+
+
+def ends_sentence(clause: str) -> bool:
+    """Whether a clause is the last of its sentence."""
+    return clause.endswith(SENTENCE_ENDS)
 
 
 def speakable(text: str) -> str:

@@ -67,13 +67,19 @@ class History:
         )
 
     def messages(
-        self, saying: str = "", note: str = "", *, heard: str = ""
+        self,
+        saying: str = "",
+        note: str = "",
+        *,
+        heard: str = "",
+        cut_off: tuple[str, str] | None = None,
     ) -> tuple[dict[str, Any], ...]:
         """The conversation for the model: begins and ends with the user, roles alternating.
 
         A leading note tells it that the agent spoke, or shall speak, first. ``saying`` is what the
         running reply said before it used the tools that were answered last, ``note`` the engine's
         own word to the model at the end; ``heard`` is a turn of the caller that has not ended yet.
+        ``cut_off`` are the reply's words that the model has to go on with, and how it is asked to.
         """
         script = _Script()
         running = [SpokenTurn(self.next_sequence(), "caller", heard, 0, 0)] if heard else []
@@ -95,6 +101,10 @@ class History:
             script.messages.insert(0, ("user", [first]))
         if note:
             script.add("user", {"type": "text", "text": note})
+        if cut_off is not None:
+            said, asked = cut_off
+            script.add("assistant", {"type": "text", "text": said})
+            script.add("user", {"type": "text", "text": asked})
         return tuple(
             {"role": role, "content": _content(blocks)} for role, blocks in script.messages
         )

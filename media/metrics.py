@@ -25,6 +25,11 @@ SPECULATIONS = Counter(
     "Replies asked for before the caller's turn had certainly ended, by what became of them",
     ["outcome"],
 )
+CONTINUATIONS = Counter(
+    "nixflex_media_continuations_total",
+    "Replies that broke off behind their first words, by whether the second model went on",
+    ["outcome"],  # went_on, nothing_new
+)
 LOOP_LAG_SECONDS = Histogram(
     "nixflex_media_loop_lag_seconds",
     "How late the event loop runs what is due",

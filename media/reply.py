@@ -44,9 +44,12 @@ class Reply:
     filler_at: int = 0
     proposes: bool = False  # it ends with the engine's own question before a write
     said_first: int = 0  # clauses of the engine's own, before the model's
-    written_before: int = 0  # clauses written before the model was asked last
+    written_before: int = 0  # clauses written before tools were last in use
+    broken_at: int | None = None  # clauses written when the second model was to go on
+    done_tags: set[str] = field(default_factory=set)  # names of tags that cannot be undone
     tools_due: int | None = None  # while tools are in use: when they are given up
     model_at: int | None = None
+    text_at: int = 0  # when the model wrote last
     clause_at: int | None = None
     audio_at: int | None = None
     frame_at: int | None = None
@@ -59,6 +62,11 @@ class Reply:
     def own_words(self) -> list[str]:
         """The clauses that the model wrote, or that were said in its stead."""
         return self.written[self.said_first :]
+
+    @property
+    def said_since(self) -> list[str]:
+        """The clauses since tools were last in use: what the model wrote when it was asked last."""
+        return self.written[self.written_before :]
 
     @property
     def may_be_cut(self) -> bool:

@@ -403,6 +403,9 @@ class Session:
             metrics.SPECULATIONS.labels("used" if note.data["used"] else "dropped").inc()
         if note.kind == "model_failed":
             metrics.PROVIDER_ERRORS.labels("model", str(note.data.get("error"))).inc()
+        if note.kind == "model_continued":
+            outcome = "went_on" if note.data["went_on"] else "nothing_new"
+            metrics.CONTINUATIONS.labels(outcome).inc()
         self._event_number += 1
         self._events.append(
             LiveEvent(

@@ -9,6 +9,7 @@ from calls.transfer_rules import TRANSFER_CALL, NotAllowed
 from media.ahead import Ahead, ModelEvent
 from media.clauses import Clause, ClauseSplitter, Tag
 from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
+from media.continuing import Continuation, breaks_off, may_go_on, request
 from media.courtesies import Phrases
 from media.echo import LATE_MS
 from media.events import (
@@ -40,6 +41,7 @@ from media.reply import Kind, Reply
 from media.tags import keys_of, wait_ms
 
 MODEL_DEADLINE_MS = 12_000
+HALF_SENTENCE_MS = 2_500  # silence in its middle, before the second model is to go on
 VOICE_DEADLINE_MS = 10_000
 MOST_VOICE_FAILURES = 2
 MOST_TRIES = 2
@@ -47,7 +49,6 @@ MOST_ROUNDS = 3  # of tools in one reply
 TOOLS_GRACE_MS = 2_000
 FILLER_AFTER_MS = 500  # a tool that answers sooner needs no words
 _FOR_MACHINES = frozenset({"IVR", "PRESS", "IVR_END", "VOICEMAIL"})
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", '."', '?"', '!"')
 TAG = -1  # the generation of what a tag asks for: no reply waits for it
 
 
@@ -192,13 +193,17 @@ class Speaking:
     def _take_text(self, event: ModelText) -> None:
         if (reply := self._written_by(event.generation)) is not None:
             reply.model_at = event.t if reply.model_at is None else reply.model_at
+            reply.text_at = event.t
             self._take_pieces(event.t, reply, reply.splitter.feed(event.text))
 
     def _finish_text(self, event: ModelDone) -> None:
         if (reply := self._written_by(event.generation)) is None:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
+        self._end_continuation(reply)
         reply.done = True
+        if reply.broken_at == len(reply.written) and breaks_off(reply):
+            self._excuse(event.t, reply)
         if reply.goes_to is not None and not reply.own_words:
             self._take_clause(event.t, reply, self._phrases.putting_through)
         if reply.is_empty:
@@ -206,31 +211,50 @@ class Speaking:
             self._say_fallback(event.t, reply)
 
     def _fail_text(self, event: ModelFailed) -> None:
-        """Once more if nothing was written; else what was written stands, and an apology behind
-        half a sentence.
+        """Have the second model write, or go on; else what was written stands, and an apology
+        behind half a sentence.
         """
         if (reply := self._written_by(event.generation)) is None:
             return
         data = {"error": event.error, "spoken": bool(reply.own_words), "tries": reply.tries}
         self._do(Note("model_failed", data))
         self._do(CancelModel())
-        if reply.own_words:
-            if not reply.written[-1].endswith(SENTENCE_ENDS):
-                # It is not begun again; whoever heard half of it learns that there is no more.
-                text = self._call.fallback_message or self._phrases.trouble
-                self._take_clause(event.t, reply, text)
-            reply.done = True
-        elif reply.tries < MOST_TRIES:
-            self._generation += 1
-            reply.generation, reply.asked_at = self._generation, event.t
-            reply.tries += 1
-            reply.splitter = ClauseSplitter()
-            reply.goes_to, reply.not_put_through = None, ""
-            messages = self._history.messages(reply.full_text, reply.note)
-            may_use_tools = reply.rounds < MOST_ROUNDS
-            self._do(AskModel(reply.generation, messages, may_use_tools, second=True))
-        else:
+        if reply.tries < MOST_TRIES and may_go_on(reply, event.error):
+            self._ask_second(event.t, reply)
+        elif not reply.own_words:
             self._say_fallback(event.t, reply)
+        else:
+            reply.done = True
+            if breaks_off(reply) or not reply.said_since:
+                self._excuse(event.t, reply)
+
+    def _ask_second(self, t: int, reply: Reply) -> None:
+        self._generation += 1
+        reply.generation, reply.asked_at = self._generation, t
+        reply.tries += 1
+        reply.splitter = Continuation(reply.written, reply.done_tags)
+        before = " ".join(reply.written[: reply.written_before])
+        if reply.said_since:
+            reply.broken_at = len(reply.written)
+            said = " ".join(reply.said_since)
+            messages = self._history.messages(before, reply.note, cut_off=(said, request(reply)))
+        else:
+            reply.goes_to, reply.not_put_through = None, ""
+            messages = self._history.messages(before, reply.note)
+        may_use_tools = reply.rounds < MOST_ROUNDS
+        self._do(AskModel(reply.generation, messages, may_use_tools, second=True))
+
+    def _end_continuation(self, reply: Reply, *, acts: bool = False) -> None:
+        """Note what became of a reply that the second model was to go on with."""
+        if reply.broken_at is not None and isinstance(reply.splitter, Continuation):
+            went_on = acts or len(reply.written) > reply.broken_at
+            data = {"went_on": went_on, "words_left_out": reply.splitter.left_out}
+            self._do(Note("model_continued", data))
+
+    def _excuse(self, t: int, reply: Reply) -> None:
+        """It is not begun again; whoever heard half of it learns that there is no more."""
+        if not (reply.takes_leave or reply.may_be_silent):
+            self._take_clause(t, reply, self._call.fallback_message or self._phrases.trouble)
 
     # --- tools ------------------------------------------------------------------------------------
 
@@ -241,7 +265,9 @@ class Speaking:
         if (reply := self._written_by(event.generation)) is None:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
-        reply.splitter = ClauseSplitter()
+        self._end_continuation(reply, acts=True)
+        reply.broken_at = None
+        reply.splitter = Continuation((), reply.done_tags) if reply.done_tags else ClauseSplitter()
         tools = {tool.name: tool for tool in self._call.tools}
         asked = [tools[call.name] for call in event.calls if call.name in tools]
         if self._held(event, reply, tools) or self._put_through_by_tool(event, reply):
@@ -307,7 +333,8 @@ class Speaking:
         self._generation += 1
         reply.generation, reply.asked_at = self._generation, event.t
         messages = self._history.messages(reply.full_text, reply.note)
-        self._do(AskModel(reply.generation, messages, reply.rounds < MOST_ROUNDS))
+        may_use_tools, second = reply.rounds < MOST_ROUNDS, reply.tries > 1
+        self._do(AskModel(reply.generation, messages, may_use_tools, second=second))
 
     def filler_due(self) -> int | None:
         """When the caller is told that a tool is taking its time."""
@@ -347,6 +374,7 @@ class Speaking:
             elif piece.name == "SEND_SMS" and piece.argument:
                 # The tag of older prompts; what becomes of it the model learns as of any tool.
                 self._tags += 1
+                reply.done_tags.add(piece.name)
                 text = ToolCall(f"tag_{self._tags}", "send_sms", {"text": piece.argument})
                 self._do(UseTools(TAG, (text,), ""))
             else:
@@ -373,6 +401,7 @@ class Speaking:
             self._do(Note("tag_ignored", {"tag": tag.name}))
             return
         reply.may_be_silent = True
+        reply.done_tags.add(tag.name)
         self.orders.append(tag)
         if keys:
             self._clause_id += 1
@@ -494,6 +523,8 @@ class Speaking:
             return max(waiting, self.playout.play_end) + VOICE_DEADLINE_MS
         if reply.tools_due is not None:
             return reply.tools_due
+        if not reply.done and breaks_off(reply) and reply.tries < MOST_TRIES:
+            return max(reply.text_at, self.playout.play_end) + HALF_SENTENCE_MS
         if not reply.done:
             return max(reply.asked_at, self.playout.play_end) + MODEL_DEADLINE_MS
         return None

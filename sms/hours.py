@@ -37,7 +37,11 @@ def waits_until(
     if part.number > 1:
         return None
     if message.origin == Message.Origin.CAMPAIGN:
-        person = TextRecipient.objects.filter(message=message).select_related("campaign__account").first()
+        person = (
+            TextRecipient.objects.filter(message=message)
+            .select_related("campaign__account")
+            .first()
+        )
         return next_hours(person.campaign, person, now) if person else None
     if message.origin == Message.Origin.API:
         zone = message.agent.timezone if message.agent else settings.TIME_ZONE

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LOUD = 0x10
 OPENING = "Hello, this is Acme."
 FALLBACK = "Sorry, could you say that again?"
+HALF = "We open at nine in the morning,"
 TROUBLE = ["I'm sorry, something went wrong on my side.", "Could you say that again?"]
 
 
@@ -91,6 +92,11 @@ async def talk(side) -> Callable[[], Awaitable[Talk]]:
 def failures(part: str, error: str) -> float:
     labels = {"part": part, "error": error}
     return REGISTRY.get_sample_value("nixflex_media_provider_errors_total", labels) or 0.0
+
+
+def continuations(outcome: str) -> float:
+    labels = {"outcome": outcome}
+    return REGISTRY.get_sample_value("nixflex_media_continuations_total", labels) or 0.0
 
 
 # --- the transcriber ------------------------------------------------------------------------------
@@ -229,32 +235,48 @@ async def test_where_both_models_fail_the_fallback_line_is_said(side, talk):
 
 
 @pytest.mark.parametrize("how", ["stall", "drop", "error"])
-async def test_whole_sentences_before_a_break_stand_and_are_not_said_twice(side, talk, how):
-    side.replies = [Broken("We open at nine. And we clo", how)]
-    call = await talk()
-
-    await call.answered()
-    if how == "stall":
-        await asyncio.wait_for(side.given_up.wait(), PATIENCE_S)
-    await call.end()
-
-    assert side.said == [OPENING, "We open at nine."]
-    assert len(side.prompts) == 1
-    [failed] = await call.events("model_failed")
-    assert failed["spoken"] is True
-
-
-@pytest.mark.parametrize("how", ["stall", "drop", "error"])
-async def test_behind_half_a_sentence_the_fallback_line_is_said(side, talk, how):
-    half = "We open at nine in the morning,"
-    side.replies = [Broken(f"{half} and we clo", how)]
+async def test_half_a_sentence_is_finished_by_the_second_model_and_not_said_twice(side, talk, how):
+    before = continuations("went_on")
+    side.replies = [Broken(f"{HALF} and we clo", how), f"{HALF} and we close at five."]
     call = await talk()
 
     await call.answered(marks=3)
     await call.end()
 
-    assert side.said == [OPENING, half, FALLBACK]
-    assert len(side.prompts) == 1
+    assert side.said == [OPENING, HALF, "and we close at five."]
+    first, second = side.prompts
+    assert (first["model"], second["model"]) == ("claude-haiku-5-5", "claude-sonnet-5-5")
+    assert [message["role"] for message in second["messages"]][-3:] == ["user", "assistant", "user"]
+    assert second["messages"][-2]["content"] == HALF
+    [failed] = await call.events("model_failed")
+    assert (failed["spoken"], failed["tries"]) == (True, 1)
+    [on] = await call.events("model_continued")
+    assert (on["went_on"], on["words_left_out"]) == (True, 7)
+    assert continuations("went_on") == before + 1
+    turns = await sync_to_async(lambda: list(call.call.turns.order_by("sequence")))()
+    assert [turn.text for turn in turns][-1] == f"{HALF} and we close at five."
+
+
+async def test_whole_sentences_before_a_break_are_gone_on_with_by_the_second_model(side, talk):
+    side.replies = [Broken("We open at nine. And we clo", "drop"), "We close at five."]
+    call = await talk()
+
+    await call.answered(marks=3)
+    await call.end()
+
+    assert side.said == [OPENING, "We open at nine.", "We close at five."]
+
+
+async def test_where_the_second_model_cannot_go_on_the_fallback_line_is_said(side, talk):
+    side.replies = [Broken(f"{HALF} and we clo", "drop"), 529]
+    call = await talk()
+
+    await call.answered(marks=3)
+    await call.end()
+
+    assert side.said == [OPENING, HALF, FALLBACK]
+    assert [failed["spoken"] for failed in await call.events("model_failed")] == [True, True]
+    assert await call.events("model_continued") == []
 
 
 # --- the voice ------------------------------------------------------------------------------------

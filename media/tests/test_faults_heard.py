@@ -18,7 +18,10 @@ from media.providers import speech_client
 from media.tests.line import Line
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
-PROMPT = "You are Mia of Acme Dental. We are open from nine to five. Parking is behind the house."
+PROMPT = (
+    "You are Mia of Acme Dental. We are open from nine to five. "
+    "Parking is behind the house. Children can play in the garden, under the old apple tree."
+)
 FALLBACK = "Sorry, could you say that again?"
 SILENCE = b"\xff" * 160
 PATIENCE_S, LOOK_S = 45.0, 0.1
@@ -142,6 +145,11 @@ async def test_the_caller_gets_an_answer_whatever_of_the_model_and_the_ears_fail
     assert [failed["error"] for failed in await caller.events("model_failed")] == [
         "overloaded_error"
     ]
+
+    caller.fault(model={"kind": "drop", "after_tokens": 14, "count": 1})
+    heard = await caller.asks("Where can my children play?")
+    assert heard.count("in the garden") == heard.count("apple tree") == 1, heard
+    assert [on["went_on"] for on in await caller.events("model_continued")] == [True]
 
     caller.fault(model={"kind": "overloaded", "count": 2})
     assert "say that again" in await caller.asks("When are you open?")

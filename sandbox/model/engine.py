@@ -19,6 +19,8 @@ def reply_to(body: dict[str, Any]) -> Reply:
         return Reply("")
     text = instructions(body)
     turns = read_turns(body["messages"])
+    if len(turns) > 2 and re.search(r"\bcut off\b", turns[-1].note, re.I):
+        return _rest_of(turns[-2].raw, reply_to({**body, "messages": body["messages"][:-2]}))
     wanted = (body.get("output_config") or {}).get("format")
     if wanted:
         return Reply(json.dumps(extraction.extract(wanted["schema"], text, turns)))
@@ -38,6 +40,11 @@ def reply_to(body: dict[str, Any]) -> Reply:
     if offered and (reply := tools.use(offered, choice, dialogue)):
         return reply
     return Reply(dialogue.reply() or dialogue.say("not_understood"))
+
+
+def _rest_of(said: str, reply: Reply) -> Reply:
+    """What is left of a reply of which ``said`` was heard already; all of it if it is another."""
+    return Reply(reply.text.removeprefix(said).strip(), reply.tools)
 
 
 def _is_outbound(text: str, note: str) -> bool:

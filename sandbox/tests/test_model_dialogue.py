@@ -390,3 +390,20 @@ def test_where_a_tool_puts_callers_through_it_is_used_and_said():
     assert reply.tools == [ToolUse("transfer_call", {"number": "+442087601235"})]
     assert reply.text == "Of course, I'll put you through now."
     assert "put you through" not in reply_to(body).text.replace("can't put you through", "")
+
+
+def test_a_reply_that_was_cut_off_is_gone_on_with():
+    prompt = "You are Mia. We open at nine in the morning, and we close at five."
+    asked = {"role": "user", "content": "When do you open?"}
+    body = {"model": "m", "max_tokens": 500, "system": prompt, "messages": [asked]}
+    whole = reply_to(body).text
+    said = "We open at nine in the morning,"
+    cut = [
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": "[You were cut off]"},
+    ]
+
+    rest = reply_to({**body, "messages": [asked, *cut]}).text
+
+    assert rest.startswith("and we close at five.")
+    assert f"{said} {rest}" == whole
