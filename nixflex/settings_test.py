@@ -49,6 +49,8 @@ if EMBEDDED_VALKEY:
             "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
         }
     }
+STATIC_ROOT = DATA_DIR / "static"  # nothing is collected for a test: pages find their sources
+STATIC_ROOT.mkdir(exist_ok=True)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Tests of the pace set their own.
 CARRIER_CALLS_PER_SECOND = 1000.0

@@ -5,7 +5,6 @@ import contextlib
 import importlib.util
 import json
 import site
-import socket
 import subprocess
 import sys
 import time
@@ -16,8 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from conftest import PATIENCE_S, reserved_ports
+
 PROJECT = Path(__file__).resolve().parents[2]
-STARTS_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Sandbox:
         request = urllib.request.Request(self.url + path)
         basic = base64.b64encode(f"{self.sid}:{self.token}".encode()).decode()
         request.add_header("Authorization", f"Basic {basic}")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             found = json.load(answer)["incoming_phone_numbers"]
         return next(one for one in found if one["phone_number"] == phone_number)
 
@@ -42,31 +42,29 @@ class Sandbox:
 @contextlib.contextmanager
 def running_sandbox(*parts: str) -> Iterator[Sandbox]:
     """Run the sandbox with these parts on a free port until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--port", str(port), "--only", ",".join(parts)],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(f"{url}/_sandbox/health", process)
-        yield Sandbox(url)
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with reserved_ports() as port:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "--port", str(port), "--only", ",".join(parts)],
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_healthy(f"{url}/_sandbox/health", process)
+            yield Sandbox(url)
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE_S)
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said = process.stderr.read().decode() if process.stderr else ""
             raise RuntimeError(f"the sandbox ended at start:\n{said}")
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
         time.sleep(0.05)
     raise RuntimeError("the sandbox did not come up")

@@ -2,12 +2,20 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+import pytest
+from django.db import connections
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from conftest import find_chromium
+from conftest import PATIENCE_S, find_chromium
+
+# Every assertion on a page goes through ``expect``, which waits for it: what is asked at once is
+# asked of a page that a slow machine has not drawn yet.
+expect.set_options(timeout=PATIENCE_S * 1000)
 
 ARGUMENTS = (
     "--no-sandbox",  # as root there is no other way; it opens only our own pages
@@ -55,8 +63,11 @@ LOW_CONTRAST = """least => {
 
 @contextlib.contextmanager
 def running_browser(*arguments: str) -> Iterator[Browser]:
+    """Run a browser until the block ends. The ORM may be used beside it."""
     playwright: Playwright
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # playwright's own event loop runs in this thread; the ORM is used beside it, not on it
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = playwright.chromium.launch(
             executable_path=find_chromium(), args=[*ARGUMENTS, *arguments]
         )
@@ -64,6 +75,34 @@ def running_browser(*arguments: str) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+            # Where a loop runs, Django opens connections of their own: nobody else closes them.
+            connections.close_all()
+
+
+def open_page(browser: Browser, **options: Any) -> tuple[Page, list[str]]:
+    """Return a page in a context of its own, and what goes wrong in it (``complaints_of``)."""
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
+    return page, complaints_of(page)
+
+
+def unreadable(page: Page, least: float) -> list[str]:
+    """Return the visible texts whose contrast is below ``least``, once nothing moves any more.
+
+    What fades in is pale for a moment, so the page has time until none is left.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while found := list(page.evaluate(LOW_CONTRAST, least)):
+        if time.monotonic() > deadline:
+            break
+        page.wait_for_timeout(100)
+    return found
+
+
+def expect_width(page: Page, width: int) -> None:
+    """Wait until the page, with all that it loads, is no wider than ``width``; fail if it stays."""
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
 
 
 def complaints_of(page: Page) -> list[str]:

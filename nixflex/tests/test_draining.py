@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 import redis
 
@@ -19,14 +18,13 @@ from calls import presence
 from nixflex.embedded.places import redis_url
 from nixflex.tests.test_lost_process import (
     SOMEBODY,
-    WITHIN_S,
     Journal,
     Records,
     place,
     prepare,
     wait_for_media_processes,
 )
-from nixflex.tests.test_whole_house import House, running_house
+from nixflex.tests.test_whole_house import WITHIN_S, House, running_house
 
 SOMEBODY_ELSE = "+447386172393"
 # As ``Procfile`` starts it, on a listening socket that several processes share.
@@ -40,7 +38,7 @@ uvicorn.Server(uvicorn.Config(
 )).run(sockets=[listening])
 """
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @contextlib.contextmanager
@@ -104,7 +102,7 @@ def test_calls_end_or_move_when_their_process_is_told_to_stop(tmp_path_factory):
         # … and the live one goes on to its own end, which is the process's as well.
         records.wait_for_caller(first)
         assert old.poll() is None
-        httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{first_sid}")
+        house.ask_sandbox("DELETE", f"calls/{first_sid}")
         assert records.ended(first)["ended_reason"] == "callee_hangup"
         assert old.wait(timeout=WITHIN_S) == -signal.SIGTERM
         assert records.sockets_of(first) == 1

@@ -10,35 +10,31 @@ from playwright.sync_api import Page, expect
 
 from accounts.factories import UserFactory
 from agents.factories import NoteFactory
-from nixflex.tests.browser import LOW_CONTRAST, complaints_of, keep_picture, running_browser
+from nixflex.tests.browser import keep_picture, open_page, running_browser, unreadable
 from sms.factories import MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
 from sms.tests.twilio_side import texts_us
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(600),
     pytest.mark.django_db(transaction=True),
 ]
 
 
 @pytest.fixture
-def page(live_server, transactional_db, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def page(live_server, transactional_db) -> Iterator[Page]:
     client = Client()
     operator = UserFactory.create(username="olivia", is_superuser=True)
     client.force_login(operator, "django.contrib.auth.backends.ModelBackend")
     with running_browser() as browser:
-        # playwright's own event loop runs in this thread; the ORM is used beside it, not on it
-        monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        context = browser.new_context(
-            base_url=live_server.url, viewport={"width": 1280, "height": 900}
+        page, complaints = open_page(
+            browser, base_url=live_server.url, viewport={"width": 1280, "height": 900}
         )
         session = client.cookies["sessionid"].value
-        context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-        page = context.new_page()
-        complaints = complaints_of(page)
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         yield page
-        context.close()
+        page.context.close()
     assert complaints == []
 
 
@@ -77,19 +73,19 @@ def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(pa
     expect(page.get_by_text("the agent used check_availability")).to_be_visible()
 
     texts_us(thread.number, "Can I bring my dog?")
-    expect(page.get_by_text("Can I bring my dog?")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Can I bring my dog?")).to_be_visible()
 
     page.get_by_role("button", name="Take over").click()
-    expect(page.get_by_text("Taken over by olivia")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Taken over by olivia")).to_be_visible()
     page.get_by_label("Reply").fill("Of course you can.")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("Of course you can.", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Of course you can.", exact=True)).to_be_visible()
     expect(page.get_by_label("Reply")).to_have_value("")
     keep_picture(page, "inbox")
     page.get_by_role("button", name="Hand back to the agent").click()
-    expect(page.get_by_role("button", name="Take over")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Take over")).to_be_visible()
 
-    assert page.evaluate(LOW_CONTRAST, 4.5) == []
+    assert unreadable(page, 4.5) == []
     assert Message.objects.get(origin="operator").written_by == "olivia"
     assert Thread.objects.get().taken_over_at is None
 
@@ -114,4 +110,4 @@ def test_the_inbox_fits_a_phone(page: Page):
     assert widest <= 390
     page.get_by_label("Reply").fill("Of course.")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("Of course.", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("Of course.", exact=True)).to_be_visible()

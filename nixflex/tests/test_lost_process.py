@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 import redis
 
 from calls import presence
 from nixflex.embedded.places import database_url, redis_url
-from nixflex.tests.test_whole_house import OUR_NUMBER, House, running_house
+from nixflex.tests.test_whole_house import OUR_NUMBER, WITHIN_S, House, running_house
 
 SOMEBODY = "+447386172392"
 LINES = [
@@ -31,17 +30,16 @@ LINES = [
     "Who will see me?",
     "That is all. Goodbye.",
 ]
-WITHIN_S = 45.0
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Journal:
     """What the carrier saw of one call, read as it happens."""
 
     def __init__(self, house: House) -> None:
-        self._url = f"{house.sandbox.url}/_sandbox/journal"
-        self._seen = int(httpx.get(self._url).json()["last"])
+        self._house = house
+        self._seen = int(house.ask_sandbox("GET", "journal")["last"])
         self.call_sid = ""
 
     @classmethod
@@ -59,7 +57,7 @@ class Journal:
             query: dict[str, Any] = {"after": self._seen, "wait": 5, "kind": kind}
             if self.call_sid:
                 query["call_sid"] = self.call_sid
-            for event in httpx.get(self._url, params=query, timeout=20).json()["events"]:
+            for event in self._house.ask_sandbox("GET", "journal", params=query)["events"]:
                 self._seen = event["n"]
                 if which(event):
                     return event
@@ -181,8 +179,7 @@ def prepare(house: House, *people: str) -> tuple[Any, str]:
         twilio_auth_token=house.sandbox.token,
     )
     for person in people or (SOMEBODY,):
-        url = f"{house.sandbox.url}/_sandbox/people/{person}"
-        httpx.put(url, json={"say": LINES, "rings_s": 0.3}).raise_for_status()
+        house.ask_sandbox("PUT", f"people/{person}", json={"say": LINES, "rings_s": 0.3})
     return client, agent["agent_id"]
 
 
@@ -199,9 +196,7 @@ def place(client: Any, agent_id: str, person: str = SOMEBODY, why: str = "") -> 
 
 def lose_sockets_by(house: House, policy: str) -> None:
     """What the carrier does when a socket dies without a goodbye."""
-    httpx.put(
-        f"{house.sandbox.url}/_sandbox/faults", json={"socket_loss": policy}
-    ).raise_for_status()
+    house.ask_sandbox("PUT", "faults", json={"socket_loss": policy})
 
 
 def wait_for_media_processes(house: House, count: int) -> None:
@@ -244,7 +239,7 @@ class Lost:
 
     def is_hung_up(self, house: House) -> dict[str, Any]:
         """Let the person hang up; return the call as it ended."""
-        httpx.delete(f"{house.sandbox.url}/_sandbox/calls/{self.journal.call_sid}")
+        house.ask_sandbox("DELETE", f"calls/{self.journal.call_sid}")
         return self.records.ended(self.call_id)
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import PATIENCE_S, reserved_ports
 from nixflex import supervisor
 from nixflex.supervisor import Process, StartError, Supervisor
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-WAIT = 20
 
 
 def program(name, code, **more):
@@ -45,27 +45,27 @@ def alive(pid):
         return False
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@pytest.fixture
+def port():
+    with reserved_ports() as first:
+        yield first
 
 
 def test_lines_carry_the_name_of_their_process(supervise):
-    _, lines = supervise(program("one", "print('hello'); import time; time.sleep(60)"))
+    _, lines = supervise(program("one", "print('hello'); import time; time.sleep(600)"))
 
-    assert lines.get(timeout=WAIT) == ("one", "hello")
+    assert lines.get(timeout=PATIENCE_S) == ("one", "hello")
 
 
 def test_a_crashed_process_starts_again(supervise):
     _, lines = supervise(program("one", "import os; print(os.getpid()); os._exit(3)"))
 
-    _, first = lines.get(timeout=WAIT)
-    assert lines.get(timeout=WAIT) == (
+    _, first = lines.get(timeout=PATIENCE_S)
+    assert lines.get(timeout=PATIENCE_S) == (
         "nixflex",
         "one ended (status 3); it starts again in 0.5 s",
     )
-    _, second = lines.get(timeout=WAIT)
+    _, second = lines.get(timeout=PATIENCE_S)
 
     assert first != second
 
@@ -74,15 +74,15 @@ def test_a_crashed_process_starts_again(supervise):
 def test_stop_ends_even_a_process_that_ignores_it(supervise):
     stubborn = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "print(os.getpid()); time.sleep(60)"
+        "print(os.getpid()); time.sleep(600)"
     )
     one, lines = supervise(program("one", stubborn))
-    pid = int(lines.get(timeout=WAIT)[1])
+    pid = int(lines.get(timeout=PATIENCE_S)[1])
 
     one.stop(grace=0.5)
 
     assert not alive(pid)
-    assert lines.get(timeout=WAIT) == ("nixflex", "one did not stop in time and is killed")
+    assert lines.get(timeout=PATIENCE_S) == ("nixflex", "one did not stop in time and is killed")
 
 
 def test_a_taken_port_is_said_in_words_and_nothing_starts(tmp_path):
@@ -102,19 +102,19 @@ def test_a_taken_port_is_said_in_words_and_nothing_starts(tmp_path):
     assert not marker.exists()
 
 
-def test_a_process_that_keeps_dying_is_shown_with_its_last_words(supervise):
-    one, _ = supervise(program("one", "raise SystemExit('no such table')", port=free_port()))
+def test_a_process_that_keeps_dying_is_shown_with_its_last_words(supervise, port):
+    one, _ = supervise(program("one", "raise SystemExit('no such table')", port=port))
 
     with pytest.raises(StartError, match=r"one does not start:\n.*no such table"):
-        one.wait_ready(WAIT)
+        one.wait_ready(PATIENCE_S)
 
 
-def test_waiting_ends_when_the_user_stops_it(supervise):
-    one, _ = supervise(program("one", "import time; time.sleep(60)", port=free_port()))
+def test_waiting_ends_when_the_user_stops_it(supervise, port):
+    one, _ = supervise(program("one", "import time; time.sleep(600)", port=port))
     stopping = threading.Event()
     stopping.set()
 
-    one.wait_ready(WAIT, stopping=stopping)
+    one.wait_ready(PATIENCE_S, stopping=stopping)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tether is Linux's")
@@ -124,7 +124,7 @@ import django, sys, threading
 django.setup()
 from pathlib import Path
 from nixflex.supervisor import Process, Supervisor
-child = (sys.executable, "-c", "import os, time; print(os.getpid()); time.sleep(60)")
+child = (sys.executable, "-c", "import os, time; print(os.getpid()); time.sleep(600)")
 wanted = [Process("one", child)]
 Supervisor(wanted, on_line=lambda name, line: print(line, flush=True), cwd=Path(".")).start()
 threading.Event().wait()
@@ -140,7 +140,7 @@ threading.Event().wait()
 
         import select
 
-        assert select.select([child], [], [], WAIT)[0], "the child lives on"
+        assert select.select([child], [], [], PATIENCE_S)[0], "the child lives on"
         os.close(child)
 
 
@@ -162,12 +162,12 @@ def test_without_the_sandbox_nothing_of_it_runs(settings):
     assert names == ["web", "media", "worker", "beat"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_make_run_brings_everything_up_and_leaves_nothing_behind(tmp_path):
+def test_make_run_brings_everything_up_and_leaves_nothing_behind(tmp_path, port):
     data_dir = tmp_path / "data"
-    port, media_port = free_port(), free_port()
-    nobody_listens = f"http://127.0.0.1:{free_port()}"
+    media_port = port + 1
+    nobody_listens = f"http://127.0.0.1:{port + 2}"
     environment = {name: value for name, value in os.environ.items() if "REDIS" not in name}
     environment.pop("MAKELEVEL", None)
     environment |= {

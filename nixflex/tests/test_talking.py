@@ -1,5 +1,6 @@
 """Talking to an agent in a real browser, with a voice in its microphone, through real processes."""
 
+import re
 import wave
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from nixflex.tests.browser import LOW_CONTRAST, complaints_of, keep_picture, running_browser
-from nixflex.tests.test_whole_house import House, running_house
+from nixflex.tests.browser import keep_picture, open_page, running_browser, unreadable
+from nixflex.tests.test_lost_process import Records
+from nixflex.tests.test_whole_house import WITHIN_S, House, running_house
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 RATE = 16_000
 UNTIL_THE_GREETING_IS_OVER_S = 9
@@ -27,7 +29,7 @@ def speech(house: House, text: str, file: Path) -> Path:
         },
         headers={"Authorization": "Token sandbox"},
         json={"text": text},
-        timeout=30,
+        timeout=WITHIN_S,
     ).raise_for_status()  # fmt: skip
     with wave.open(str(file), "wb") as recording:
         recording.setparams((1, 2, RATE, 0, "NONE", ""))
@@ -51,8 +53,9 @@ def test_an_operator_talks_to_an_agent_in_the_browser(tmp_path: Path):
             f"--use-file-for-fake-audio-capture={voice}",
             "--autoplay-policy=no-user-gesture-required",
         ) as browser:  # fmt: skip
-            page = browser.new_page(base_url=house.url, viewport={"width": 1280, "height": 900})
-            complaints = complaints_of(page)
+            page, complaints = open_page(
+                browser, base_url=house.url, viewport={"width": 1280, "height": 900}
+            )
             page.goto("/admin/login/?next=/admin/calls/call/talk/")
             page.get_by_label("Username").fill("olivia")
             page.get_by_label("Password").fill(PASSWORD)
@@ -60,16 +63,22 @@ def test_an_operator_talks_to_an_agent_in_the_browser(tmp_path: Path):
 
             page.get_by_label("Agent").select_option("Mia")
             page.get_by_role("button", name="Start talking").click()
-            expect(page.get_by_text("Connected.")).to_be_visible(timeout=20_000)
+            expect(page.get_by_text("Connected.")).to_be_visible()
             greeting = page.get_by_text("Hello, Bright Smile Dental. How can I help?")
-            expect(greeting).to_be_visible(timeout=20_000)
-            expect(page.get_by_text("opening hours", exact=False)).to_be_visible(timeout=30_000)
-            expect(page.locator(".nf-turn.agent")).to_have_count(2, timeout=30_000)
+            expect(greeting).to_be_visible()
+            asked = page.locator(".nf-turn.caller").filter(has_text="opening hours")
+            expect(asked.first).to_be_visible()
+            answered = page.locator(".nf-turn.agent").filter(has_text=re.compile("nine|9"))
+            expect(answered.first).to_be_visible()
             keep_picture(page, "talk")
-            low = page.evaluate(LOW_CONTRAST, 4.5)
+            low = unreadable(page, 4.5)
             page.get_by_role("button", name="Hang up").click()
-            expect(page.get_by_text("The call is over.")).to_be_visible(timeout=20_000)
+            expect(page.get_by_text("The call is over.")).to_be_visible()
+            # The page says so when its line is down; the record is written a moment later.
+            records = Records(house)
+            [[call_id]] = records.rows("SELECT call_id FROM calls_call")
+            records.ended(call_id)
             page.get_by_role("link", name="Everything about this call").click()
-            expect(page.get_by_text("Caller Hangup").first).to_be_visible(timeout=20_000)
+            expect(page.get_by_text("Caller Hangup").first).to_be_visible()
 
     assert (complaints, low) == ([], [])

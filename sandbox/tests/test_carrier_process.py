@@ -8,18 +8,17 @@ from subprocess import PIPE, Popen
 
 import pytest
 
+from conftest import reserved_ports
+
 SANDBOX = [sys.executable, "-m", "sandbox", "--only", "carrier", "--port"]
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_calls_itself_a_simulation_and_stops_when_told(number: signal.Signals):
-    with Popen([*SANDBOX, free_port()], stderr=PIPE, text=True) as process:
+    with (
+        reserved_ports() as port,
+        Popen([*SANDBOX, str(port)], stderr=PIPE, text=True) as process,
+    ):
         assert process.stderr
         greeting = process.stderr.readline()
         process.send_signal(number)
@@ -30,8 +29,11 @@ def test_it_calls_itself_a_simulation_and_stops_when_told(number: signal.Signals
 
 
 def test_it_stops_when_its_parent_is_gone():
-    code = f"import subprocess, time;subprocess.Popen({[*SANDBOX, free_port()]!r});time.sleep(60)"
-    with Popen([sys.executable, "-c", code], stderr=PIPE, text=True) as parent:
+    code = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(600)"
+    with (
+        reserved_ports() as port,
+        Popen([sys.executable, "-c", code, *SANDBOX, str(port)], stderr=PIPE, text=True) as parent,
+    ):
         assert parent.stderr
         greeting = parent.stderr.readline()
         parent.kill()
