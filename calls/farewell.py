@@ -2,9 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.errors import ApiError
+from accounts.hours.enforcement import late_until
 from agents import languages, variables
 from agents.history import is_person
 from agents.models import Agent, PhoneNumber
@@ -47,11 +51,19 @@ def text_after(call: Call) -> Message | None:
         "agent_name": agent.name or "our team",
     }
     body = variables.substitute(agent.post_call_sms_template or DEFAULT, values)
-    return _text(call, agent, number, body, Message.Origin.POST_CALL)
+    now = timezone.now()
+    morning = late_until(call.their_number, agent.timezone, call.ended_at or now, now)
+    return _text(call, agent, number, body, Message.Origin.POST_CALL, not_before=morning)
 
 
 def _text(
-    call: Call, agent: Agent, number: PhoneNumber, body: str, origin: Message.Origin
+    call: Call,
+    agent: Agent,
+    number: PhoneNumber,
+    body: str,
+    origin: Message.Origin,
+    *,
+    not_before: datetime | None = None,
 ) -> Message | None:
     try:
         return text_from_call(
@@ -61,6 +73,7 @@ def _text(
             body=body,
             call_id=call.call_id,
             origin=origin,
+            not_before=not_before,
         )
     except ApiError as refusal:
         logger.info("no text of %s: %s", call.call_id, refusal.code)

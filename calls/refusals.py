@@ -28,7 +28,9 @@ LOST = (
 UNREACHABLE = "The carrier could not be reached, several times. Nobody was called."
 UNSUBSCRIBED = "The person asked not to be called before this call was dialled. Nobody was called."
 NO_NUMBER = "The number to call from was removed before the call was placed. Nobody was called."
-TOO_LATE = "No line was free before the hours in which this person may be called ended."
+TOO_LATE = (
+    "No line was free in time, and it is outside the hours in which this person may be called."
+)
 NO_TRACE = "The carrier no longer knows this call."
 NO_NEWS = "The carrier did not say how this call ended."
 

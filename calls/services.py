@@ -13,7 +13,7 @@ from django.db.models import Avg, Exists
 from django.utils import timezone
 
 from accounts.errors import ApiError, not_found_error
-from accounts.hours.enforcement import refuse_outside_hours
+from accounts.hours.enforcement import last_moment, refuse_outside_hours
 from accounts.models import Account
 from accounts.suppression import refuse_if_suppressed
 from agents.models import Agent, PhoneNumber
@@ -61,6 +61,8 @@ def request_call(
     if account.enforce_calling_hours:
         refuse_if_suppressed(account, to_number)  # what no later hour changes comes first
         about["dial_before"] = refuse_outside_hours(account, to_number, agent.timezone)
+    else:
+        about["dial_before"] = last_moment(to_number, agent.timezone, timezone.now())
     return place_call(account, agent=agent, number=number, to_number=to_number, **about)
 
 

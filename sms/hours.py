@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from accounts.hours.enforcement import NOT_SOON, held_until
+from accounts.hours.enforcement import NOT_SOON, held_until, late_until
 from accounts.hours.laws import layers_of
 from accounts.hours.windows import Hours, layers_from_json
 from sms.campaign_models import TextCampaign, TextRecipient
@@ -32,10 +32,14 @@ def waits_until(
     """Return until when a text that comes too late for its person's hours waits; None: it may go.
 
     Asked as the carrier is about to be, since a text may have waited long for its turn. Half a text
-    is not held back, nor is an answer, or what somebody wrote by hand.
+    is not held back.
     """
     if part.number > 1:
         return None
+    zone = message.agent.timezone if message.agent else settings.TIME_ZONE
+    asked_at = (message.answers or message).created_at
+    if until := late_until(message.to_number, zone, asked_at, now):
+        return until
     if message.origin == Message.Origin.CAMPAIGN:
         person = (
             TextRecipient.objects.filter(message=message)
@@ -44,6 +48,5 @@ def waits_until(
         )
         return next_hours(person.campaign, person, now) if person else None
     if message.origin == Message.Origin.API:
-        zone = message.agent.timezone if message.agent else settings.TIME_ZONE
         return held_until(thread.account, message.to_number, zone, now)
     return None

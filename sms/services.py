@@ -1,6 +1,6 @@
 """What can be done with texts and threads: send, take over, hand back, read."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -101,12 +101,14 @@ def send_text(
     call_id: str = "",
     written_by: str = "",
     answers: Message | None = None,
+    not_before: datetime | None = None,
 ) -> Message:
     """Record a text in its thread and have a worker send it once the row is committed.
 
     The caller has checked that ``agent`` and ``number`` are the account's; ``to_number`` is E.164.
     Above 1,600 characters it goes in several parts, in order, cut at the ends of words. With
-    ``plain_punctuation`` curly quotes, dashes and the like become GSM-7 look-alikes first. Raises
+    ``plain_punctuation`` curly quotes, dashes and the like become GSM-7 look-alikes first. It waits
+    until ``not_before``. Raises
     ApiError ``missing_field`` for no words, ``message_too_long`` for more than ten parts.
     """
     body = segments.fold(body).strip() if plain_punctuation else body.strip()
@@ -151,7 +153,7 @@ def send_text(
             number=position,
             body=piece,
             segments=size.segments,
-            send_after=now,
+            send_after=not_before or now,
         )
         for position, (piece, size) in enumerate(zip(pieces, sizes, strict=True), 1)
     )
@@ -183,6 +185,7 @@ def text_from_call(
     body: str,
     call_id: str,
     origin: str,
+    not_before: datetime | None = None,
 ) -> Message | None:
     """Text the person of a call, during it (``Origin.IN_CALL``) or after it (``POST_CALL``).
 
@@ -205,6 +208,7 @@ def text_from_call(
         body=body,
         origin=origin,
         call_id=call_id,
+        not_before=not_before,
     )
 
 

@@ -1,5 +1,9 @@
-"""``Account.enforce_calling_hours``: nobody is called or texted outside the lawful hours of their
-place, whoever asks for it and however."""
+"""Who may be called or texted now.
+
+With ``Account.enforce_calling_hours`` nobody is, outside the lawful hours of their place, whoever
+asks for it and however. Without it what is asked for now is done now, at any hour; but not late and
+at night: a queue that stood still for hours must not ring phones when it goes on.
+"""
 
 from datetime import datetime, timedelta
 
@@ -13,6 +17,8 @@ from accounts.models import Account
 
 # No hour suits in the days that are looked ahead: looked at again then.
 NOT_SOON = timedelta(days=7)
+# What is asked for now is late after so long.
+PATIENCE = timedelta(hours=1)
 
 
 def lawful_hours(phone_number: str, zone: str) -> Hours:
@@ -58,5 +64,22 @@ def held_until(
     if not account.enforce_calling_hours:
         return None
     now = now or timezone.now()
+    hours = lawful_hours(phone_number, zone)
+    return None if hours.allow(now) else hours.next_opening(now) or now + NOT_SOON
+
+
+def last_moment(phone_number: str, zone: str, asked_at: datetime) -> datetime | None:
+    """Return until when a call may be made that was asked for at any hour: within ``PATIENCE``, and
+    later as long as the law would let it; None: that does not end soon."""
+    late = asked_at + PATIENCE
+    hours = lawful_hours(phone_number, zone)
+    return hours.closing(late) if hours.allow(late) else late
+
+
+def late_until(phone_number: str, zone: str, asked_at: datetime, now: datetime) -> datetime | None:
+    """Return the next lawful opening for a text that should have gone at ``asked_at`` and would
+    come late and at night; None: it may go."""
+    if now - asked_at <= PATIENCE:
+        return None
     hours = lawful_hours(phone_number, zone)
     return None if hours.allow(now) else hours.next_opening(now) or now + NOT_SOON

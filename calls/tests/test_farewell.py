@@ -1,4 +1,7 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
 from django.utils import timezone
 
 from accounts import suppression
@@ -6,7 +9,7 @@ from accounts.models import Suppression
 from calls import aftercare, live
 from calls.factories import CallFactory
 from calls.models import Aftercare, Call
-from sms.models import Message
+from sms.models import Message, MessagePart
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +75,16 @@ def test_who_said_no_gets_none_and_the_aftercare_is_done():
 
     assert Message.objects.count() == 0
     assert Aftercare.objects.get().due_at is None
+
+
+def test_a_text_after_a_call_that_comes_hours_late_waits_for_the_morning():
+    ended_at = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+
+    with time_machine.travel(ended_at + timedelta(hours=7), tick=False):  # 3 at night in London
+        cared_for(to_number="+447386172392", created_at=ended_at, ended_at=ended_at)
+
+    part = MessagePart.objects.get()
+    assert (part.status, part.send_after) == ("waiting", datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
 
 
 def test_an_analysis_that_is_made_again_texts_nobody():

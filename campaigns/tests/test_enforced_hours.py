@@ -1,6 +1,6 @@
 """An account that keeps to calling hours keeps to them on every way in."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import time_machine
 from accounts.errors import ApiError
 from accounts.factories import SuppressionFactory
 from calls.models import Call
+from calls.sweeping import cancel_too_late
 from calls.tests.test_api import Api
 from campaigns import dispatch
 from campaigns.factories import CampaignFactory, people
@@ -58,7 +59,35 @@ def test_without_the_setting_a_call_is_dialled_at_any_hour():
         answer = Api().place(to_number=LONDONER)
 
     assert answer.status_code == 201
-    assert Call.objects.get().dial_before is None
+    # … but not hours later, should the dialler have stood still
+    assert Call.objects.get().dial_before == NIGHT + timedelta(hours=1)
+
+
+def test_without_the_setting_a_call_asked_for_by_day_does_not_ring_at_night():
+    at = DAY.replace(hour=17)
+    with time_machine.travel(at, tick=False):
+        Api().place(to_number=LONDONER)
+    call = Call.objects.get()
+    assert call.dial_before == datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+
+    assert list(Call.objects.waiting(at.replace(hour=20))) == [call]
+    assert list(Call.objects.waiting(NIGHT)) == []
+    assert cancel_too_late(NIGHT) == 1
+    assert Call.objects.get().status == "canceled"
+
+
+@pytest.mark.parametrize("origin", ["api", "auto_reply", "in_call", "operator"])
+def test_without_the_setting_a_text_that_comes_hours_late_waits_for_the_morning(origin: str):
+    with time_machine.travel(NIGHT - timedelta(minutes=59), tick=False):
+        in_time = MessageFactory.create(origin=origin, to_number=LONDONER)
+    with time_machine.travel(NIGHT, tick=False):
+        assert sending.claim_next() == in_time.parts.get()
+    with time_machine.travel(NIGHT - timedelta(minutes=61), tick=False):
+        late = MessageFactory.create(origin=origin, to_number=LONDONER)
+
+    with time_machine.travel(NIGHT, tick=False):
+        assert sending.claim_next() is None
+    assert late.parts.get().send_after == datetime.fromisoformat(MORNING)
 
 
 def test_who_said_no_is_refused_for_that_also_at_night(api: Api):
