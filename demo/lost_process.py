@@ -30,24 +30,26 @@ def kill_one(stage: Stage) -> None:
     deadline = time.monotonic() + LONGEST_CALL_S
     while not follower.tell(stage.sandbox.news()) and time.monotonic() < deadline:
         answered = call.turns.filter(role=Turn.Role.AGENT).count() >= 2
-        if killed is None and answered:
-            killed = _kill(call)
+        if killed is None and answered and (pid := _process(call, 1)):
+            killed = _kill(pid)
             console.moment(f"kill -9 {killed[0]}  (the media process of this call)", style="1;31")
         time.sleep(LOOKS_EVERY_S)
     console.moment(follower.summary())
     _show_gap(stage, person, call, killed)
 
 
-def _kill(call: Call) -> tuple[int, datetime]:
-    pid = _process(call, 1)
+def _kill(pid: int) -> tuple[int, datetime]:
     os.kill(pid, signal.SIGKILL)
     return pid, datetime.now(UTC)
 
 
 def _process(call: Call, generation: int) -> int:
-    """The process whose socket is the call's n-th; 0 if there is none."""
+    """The process whose socket is the call's n-th; 0, which must not be killed, if none is known:
+    that would be this process and all that it started.
+    """
     opened = _opened(call).filter(data__generation=generation).first()
-    return int(str(opened.data["process"]).rpartition(":")[2]) if opened else 0
+    pid = str(opened.data.get("process", "")).rpartition(":")[2] if opened else ""
+    return int(pid) if pid.isascii() and pid.isdigit() else 0
 
 
 def _opened(call: Call) -> QuerySet[CallEvent]:

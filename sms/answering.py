@@ -133,31 +133,36 @@ def _plain(text: str) -> str:
 
 @transaction.atomic
 def _take_next() -> Question | None:
+    """Hold the next thread that is due; those that nobody may answer are settled on the way."""
     now = timezone.now()
-    thread = (
-        Thread.objects.filter(answer_due_at__lte=now)
-        .order_by("answer_due_at")
-        .select_for_update(no_key=True, skip_locked=True, of=("self",))
-        .first()
-    )
-    if thread is None:
-        return None
-    pending = thread.messages.filter(reply=Reply.PENDING)
-    newest = pending.newest_first().first()
-    number = (
-        PhoneNumber.objects.with_owners().select_related("account").filter(threads=thread).first()
-    )
-    if newest is None or number is None:
-        _clear(thread)
-        return _take_next()
-    # What counts is when they wrote, not when a worker gets to it.
-    agent = answering_agent(thread, number, newest.created_at)
-    stop = _must_not(thread)
-    if stop or isinstance(agent, str):
-        pending.update(reply=stop or agent)
-        _clear(thread)
-        return _take_next()
-    _hold(thread, now)
+    while (thread := _lock_due(now)) is not None:
+        pending = thread.messages.filter(reply=Reply.PENDING)
+        newest = pending.newest_first().first()
+        owned = PhoneNumber.objects.with_owners().select_related("account")
+        number = owned.filter(threads=thread).first()
+        if newest is None or number is None:
+            _clear(thread)
+            continue
+        # What counts is when they wrote, not when a worker gets to it.
+        agent = answering_agent(thread, number, newest.created_at)
+        stop = _must_not(thread)
+        if stop or isinstance(agent, str):
+            pending.update(reply=stop or agent)
+            _clear(thread)
+            continue
+        _hold(thread, now)
+        return _question(thread, newest, agent, number, now)
+    return None
+
+
+def _lock_due(now: datetime) -> Thread | None:
+    due = Thread.objects.filter(answer_due_at__lte=now).order_by("answer_due_at")
+    return due.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
+
+
+def _question(
+    thread: Thread, newest: Message, agent: Agent, number: PhoneNumber, now: datetime
+) -> Question:
     holds = effective(agent, number)
     facts = TextFacts(
         our_number=thread.our_number,

@@ -133,13 +133,11 @@ def held_results(calls: Sequence[ToolCall], held: ToolCall) -> dict[str, dict[st
 def use_all(tools: Sequence[Tool], calls: Sequence[ToolCall], said: str) -> dict[str, Outcome]:
     """Use tools side by side; return what came of each, by its id. Each has a time-out of its own
     and none raises."""
-
     # The same thing asked twice at once is done once.
     once = {proposal_of(call): call for call in reversed(calls)}
 
     async def together() -> list[Outcome]:
-        asked = (ToolCall(call.id, call.name, call.arguments) for call in once.values())
-        return await asyncio.gather(*(use(tools, call, said) for call in asked))
+        return await asyncio.gather(*(use(tools, call, said) for call in once.values()))
 
     of = dict(zip(once, asyncio.run(together()), strict=True))
     return {

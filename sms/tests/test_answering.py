@@ -1,3 +1,5 @@
+import inspect
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -296,3 +298,30 @@ def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: Mod
     assert model.requests[0]["messages"] == [
         {"role": "user", "content": "[a picture or file, which you cannot see]"}
     ]
+
+
+@pytest.fixture
+def shallow_stack() -> Iterator[None]:
+    """No more than 150 calls within each other, from here on."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 150)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+def test_any_number_of_threads_that_wait_for_nothing_are_settled_in_one_run(shallow_stack: None):
+    one = ThreadFactory.create(open=True)
+    due = timezone.now() - timedelta(minutes=1)
+    Thread.objects.bulk_create(
+        Thread(
+            account=one.account,
+            our_number=one.our_number,
+            their_number=f"+4474464{number:05}",
+            answer_due_at=due,
+        )
+        for number in range(100)
+    )
+
+    assert answering.answer_due() == 0
+
+    assert not Thread.objects.exclude(answer_due_at=None).exists()
