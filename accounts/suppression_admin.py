@@ -14,7 +14,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import suppression_csv
-from accounts.choices import ChoosesTheOnlyAccount, the_only
+from accounts.choices import ChoosesTheOnlyAccount, ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.models import Account, Suppression
 from accounts.phone_numbers import is_e164, parse_e164
@@ -28,9 +28,8 @@ _BAD_LINES = 100
 class ImportForm(forms.Form):
     """A CSV of people who must not be contacted, and by whom."""
 
-    account = forms.ModelChoiceField(
+    account = ObviousChoiceField(
         Account.objects.filter(is_active=True),
-        initial=the_only(Account.objects.filter(is_active=True)),
         widget=UnfoldAdminSelectWidget,
     )
     file = forms.FileField(label="Numbers (CSV)")

@@ -19,7 +19,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from accounts.choices import ChoosesTheOnlyAccount, the_only
+from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.keys import default_account
 from agents.inputs import AgentInput, NumberImport, NumberSettings
@@ -98,12 +98,31 @@ class AgentForm(_CheckedForm):
         model = Agent
         fields = ()
         labels = {
+            "is_active": "Active",
             "voice_id": "Voice",
+            "timezone": "Time zone",
             "llm_model": "Model",
             "ai_speaks_first": "Agent speaks first",
-            "stt_confidence": "Recognition: least confidence",
-            "stt_max_silence_ms": "Recognition: longest silence",
-            "ivr_timeout_seconds": "Longest time in a phone menu",
+            "dynamic_greeting": "Greeting written for each call",
+            "response_eagerness": "Answer after a silence of (ms)",
+            "interruption_sensitivity": "Sensitivity to interruptions (0-100)",
+            "pickup_delay": "Ring for (seconds) before answering",
+            "boosted_keywords": "Words to listen for",
+            "fallback_message": "If the model fails, say",
+            "stt_confidence": "Recognition: least confidence (0-1)",
+            "stt_max_silence_ms": "Recognition: longest silence (ms)",
+            "max_call_duration_seconds": "Longest call (seconds)",
+            "silence_hangup_seconds": "Hang up after a silence of (seconds)",
+            "ivr_timeout_seconds": "Longest time in a phone menu (seconds)",
+            "wait_tag_seconds": "Longest wait that was asked for (seconds)",
+            "identity_check": "Private notes are used once the caller said their",
+            "transfer_type": "Transfers",
+            "transfer_number": "Transfer to",
+            "transfer_whisper": "Tell the colleague first",
+            "record_call": "Record calls",
+            "enable_post_call_analysis": "Analyse calls",
+            "data_extraction_fields": "Find in each call (JSON)",
+            "require_booking_confirmation": "Ask before booking",
             "hangup_on_ivr": "Hang up on phone menus",
             "func_end_call": "Agent may end the call",
             "dtmf_enabled": "Agent may press keys",
@@ -124,6 +143,26 @@ class PhoneNumberForm(_CheckedForm):
     class Meta:
         model = PhoneNumber
         fields = ()
+        labels = {
+            "inbound_enabled": "Answers calls",
+            "outbound_enabled": "Places calls",
+            "custom_prompt": "Prompt of this number",
+            "voice_id": "Voice",
+            "dtmf_enabled": "Agent may press keys",
+            "record_call": "Record calls",
+            "require_booking_confirmation": "Ask before booking",
+            "voicemail_leave_enabled": "Leave a voicemail",
+            "sms_reply_enabled": "Answer texts",
+            "sms_prompt": "Prompt of texts",
+            "web_prompt": "Prompt of calls from the web",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.NullBooleanField):
+                own = [("true", "Yes"), ("false", "No")]
+                field.widget.choices = [("unknown", "As the agent has it"), *own]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -140,9 +179,8 @@ class NumberImportForm(DoingForm):
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "+447446466847"}),
         help_text="In E.164: a plus, the country code, the number.",
     )
-    agent = forms.ModelChoiceField(
+    agent = ObviousChoiceField(
         Agent.objects.select_related("account"),
-        initial=the_only(Agent.objects.all()),
         widget=UnfoldAdminSelectWidget,
         help_text="Who answers calls to it, and calls from it.",
     )
@@ -180,7 +218,7 @@ class NumberImportForm(DoingForm):
 
 
 @admin.register(Agent)
-class AgentAdmin(ChoosesTheOnlyAccount, ModelAdmin):
+class AgentAdmin(ModelAdmin):
     form = AgentForm
     list_display = ("name", "agent_id", "account", "language", "voice_id", "numbers", "is_active")
     list_filter = ("is_active", "account", "language", "response_length", "record_call")
@@ -218,6 +256,7 @@ class AgentAdmin(ChoosesTheOnlyAccount, ModelAdmin):
                     "interruption_sensitivity",
                     "response_eagerness",
                     "pickup_delay",
+                    "identity_check",
                     "boosted_keywords",
                     "stt_confidence",
                     "stt_max_silence_ms",

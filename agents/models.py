@@ -290,7 +290,7 @@ class Caller(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"caller {self.pk}"
+        return self.name or self.caller_number
 
 
 class NoteQuerySet(models.QuerySet["Note"]):

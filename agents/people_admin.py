@@ -8,7 +8,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -18,7 +21,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from accounts.choices import the_only
+from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.phone_numbers import parse_e164
 from agents.callers import checked_fields
@@ -51,9 +54,8 @@ class CallerForm(forms.ModelForm):  # type: ignore[type-arg]
 class PreviewForm(forms.Form):
     """Whose prompt to show."""
 
-    number = forms.ModelChoiceField(
+    number = ObviousChoiceField(
         PhoneNumber.objects.filter(agent__isnull=False).select_related("agent"),
-        initial=the_only(PhoneNumber.objects.filter(agent__isnull=False)),
         label="Our number",
         widget=UnfoldAdminSelectWidget,
     )
@@ -81,6 +83,7 @@ class PreviewForm(forms.Form):
 @admin.register(Caller)
 class CallerAdmin(ModelAdmin):
     form = CallerForm
+    when_empty = "Whoever calls or is called is remembered here, for each of your numbers."
     list_display = ("caller_number", "number", "name", "location", "open_item", "updated_at")
     list_filter = ("number",)
     list_select_related = ("number",)
@@ -110,10 +113,10 @@ class CallerAdmin(ModelAdmin):
     @admin.display(description="Known from")
     def known_from(self, caller: Caller) -> SafeString | str:
         lines = [
-            (LABELS.get(name, "Last call"), source.get("by", ""), _where(source))
+            (LABELS.get(name, "Last call"), _where(source))
             for name, source in caller.sources.items()
         ]
-        return format_html_join("", "<div>{}: {} {}</div>", lines) if lines else "–"
+        return format_html_join("", "<div>{}: {}</div>", lines) if lines else "–"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.preview)
@@ -139,9 +142,20 @@ class CallerAdmin(ModelAdmin):
         return TemplateResponse(request, "agents/preview.html", context)
 
 
-def _where(source: dict[str, Any]) -> str:
-    turn = f", turn {source['turn']}" if "turn" in source else ""
-    return f"{source.get('call_id', '')}{turn} {source.get('at', '')[:16]}".strip()
+_SAID_BY = {"api": "entered over the API", "dashboard": "entered here", "call": "said in a call"}
+
+
+def _where(source: dict[str, Any]) -> SafeString:
+    """Say who told it, when, and in which call."""
+    at = parse_datetime(source.get("at", ""))
+    said = [_SAID_BY.get(source.get("by", ""), source.get("by", ""))]
+    if at:
+        said.append(date_format(at, "j M Y, H:i e"))
+    words = format_html("{}", ", ".join(said))
+    if call_id := source.get("call_id"):
+        url = f"{reverse('admin:index')}calls/call/?{urlencode({'q': call_id})}"
+        words += format_html(' (<a class="underline" href="{}">the call</a>)', url)
+    return words
 
 
 def _prompt_for(
@@ -179,13 +193,25 @@ def _prompt_for(
 class NoteAdmin(ModelAdmin):
     """Notes of calls and texts can be hidden or deleted; new ones are the staff's own."""
 
-    list_display = ("at", "person", "kind", "is_outbound", "text", "is_private", "source")
+    list_display = ("at", "person", "what", "words", "is_private", "source")
     list_filter = ("kind", "is_private", "account")
+    list_display_links = ("at",)
     list_editable = ("is_private",)
     list_per_page = 50
     search_fields = ("person", "text", "source")
     autocomplete_fields = ("account",)
     show_full_result_count = False
+
+    @admin.display(description="What", ordering="kind")
+    def what(self, note: Note) -> str:
+        if note.kind == Note.Kind.OPERATOR:
+            return "Staff's note"
+        whose = "from us" if note.is_outbound else "from them"
+        return f"{note.get_kind_display()} {whose}"
+
+    @admin.display(description="Text")
+    def words(self, note: Note) -> SafeString:
+        return format_html('<div style="min-width:16rem">{}</div>', note.text)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
@@ -208,6 +234,10 @@ class NoteAdmin(ModelAdmin):
 class CustomFunctionAdmin(ModelAdmin):
     """Functions are made over the API, which checks their schema; here they are seen."""
 
+    when_empty = (
+        "Functions are what agents may ask your server in mid-call. They are made over the API: "
+        "POST /v1/integrations/custom-functions/number/{number}."
+    )
     list_display = ("name", "number", "method", "url", "timeout_ms")
     list_filter = ("number",)
     list_select_related = ("number",)

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -23,7 +24,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from accounts.choices import the_only
+from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from agents.admin import DoingForm
 from agents.models import Agent, PhoneNumber
@@ -97,9 +98,8 @@ class CallForm(DoingForm):
 
     SENT_S = 24 * 3600
 
-    agent = forms.ModelChoiceField(
+    agent = ObviousChoiceField(
         Agent.objects.active(),
-        initial=the_only(Agent.objects.active()),
         widget=UnfoldAdminSelectWidget,
     )
     to_number = forms.CharField(
@@ -156,6 +156,7 @@ class CallForm(DoingForm):
 
 @admin.register(Call)
 class CallAdmin(ReadOnlyAdmin):
+    when_empty = "Calls in and out appear here, live ones too."
     list_display = (
         "call_id",
         "shown_status",
@@ -195,7 +196,7 @@ class CallAdmin(ReadOnlyAdmin):
                     "metadata",
                     "voicemail_action",
                     "voicemail_message",
-                    "system_prompt_used",
+                    "whole_prompt",
                 ),
             },
         ),
@@ -219,7 +220,7 @@ class CallAdmin(ReadOnlyAdmin):
             },
         ),
     )
-    readonly_fields = ("overview", "conversation", "timeline")
+    readonly_fields = ("overview", "conversation", "timeline", "whole_prompt")
     actions_list = ("talk",)
 
     def get_urls(self) -> list[URLPattern]:
@@ -309,6 +310,12 @@ class CallAdmin(ReadOnlyAdmin):
             },
         )
 
+    @admin.display(description="Whole prompt")
+    def whole_prompt(self, call: Call) -> SafeString | str:
+        if not call.system_prompt_used:
+            return "–"
+        return format_html('<div style="white-space:pre-wrap">{}</div>', call.system_prompt_used)
+
     @admin.display(description="")
     def conversation(self, call: Call) -> SafeString:
         turns = [
@@ -328,7 +335,9 @@ class CallAdmin(ReadOnlyAdmin):
             {
                 "event": event,
                 "after": _after(event.at - call.created_at),
-                "data": list(event.data.items()),
+                "kind": _KINDS.get(event.kind, event.kind.replace("_", " ")),
+                # When it was on the call's own clock is what the first column says.
+                "data": [(name, value) for name, value in event.data.items() if name != "t"],
             }
             for event in call.events.all()
         ]
@@ -339,6 +348,15 @@ def _waterfall(turn: Turn) -> list[tuple[str, int]]:
     """Return the steps of an answer in the order in which they happened, as words and ms."""
     steps = sorted(turn.timings.items(), key=lambda step: step[1])
     return [(name.removesuffix("_ms").replace("_", " "), ms) for name, ms in steps]
+
+
+_KINDS = {
+    "amd": "who answered",
+    "speculation": "answer begun early",
+    "held": "waits for a yes",
+    "opening_ready": "opening prepared",
+    "tool": "tool used",
+}
 
 
 def _after(passed: timedelta) -> str:
@@ -360,6 +378,7 @@ class DialAttemptAdmin(ReadOnlyAdmin):
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
+    when_empty = "An agent with a number to transfer to puts people through; each try is here."
     list_display = ("call", "to_number", "kind", "shown_status", "failure", "asked_at")
     list_filter = ("status", "kind", ("asked_at", RangeDateTimeFilter))
     list_filter_submit = True

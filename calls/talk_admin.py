@@ -11,16 +11,15 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts.choices import the_only
+from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from agents.models import Agent
 from calls import browser_calls
 
 
 class TalkForm(forms.Form):
-    agent = forms.ModelChoiceField(
+    agent = ObviousChoiceField(
         Agent.objects.active(),
-        initial=the_only(Agent.objects.active()),
         widget=UnfoldAdminSelectWidget,
     )
 

@@ -84,6 +84,9 @@ _LABELS = {
 class CampaignAdmin(ModelAdmin):
     """A campaign's page is its live progress; nothing about it is changed by editing fields."""
 
+    when_empty = (
+        "A campaign calls everybody in a CSV for one purpose. Nothing is dialled on upload."
+    )
     list_display = ("name", "shown_status", "share", "answered", "people", "agent", "created_at")
     list_filter = ("status", "account")
     list_select_related = ("agent",)

@@ -19,7 +19,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from accounts.choices import the_only
+from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.hours.windows import DAYS
 from accounts.hours.zones import is_timezone
@@ -44,14 +44,12 @@ class NewCampaignForm(forms.Form):
     """Who speaks, why, when, and the file of people. Columns come as ``map_phone`` …: indexes."""
 
     name = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget)
-    agent = forms.ModelChoiceField(
+    agent = ObviousChoiceField(
         Agent.objects.active().select_related("account"),
-        initial=the_only(Agent.objects.active()),
         widget=UnfoldAdminSelectWidget,
     )
-    number = forms.ModelChoiceField(
+    number = ObviousChoiceField(
         _OURS,
-        initial=the_only(_OURS),
         label="Call from",
         widget=UnfoldAdminSelectWidget,
     )
@@ -209,9 +207,8 @@ class NewCampaignForm(forms.Form):
 class NewTextCampaignForm(NewCampaignForm):
     """The same for texts: ``prompt`` is the text itself."""
 
-    number = forms.ModelChoiceField(
+    number = ObviousChoiceField(
         _OURS,
-        initial=the_only(_OURS),
         label="Text from",
         widget=UnfoldAdminSelectWidget,
     )

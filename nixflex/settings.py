@@ -309,6 +309,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 LOGGING = logging_config(debug=DEBUG)
+FORMAT_MODULE_PATH = "nixflex.formats"
 UNFOLD = {
     "SITE_TITLE": "Nixflex",
     "SITE_HEADER": "Nixflex",

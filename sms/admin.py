@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
@@ -19,6 +20,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts.errors import ApiError
+from accounts.suppression import TEXT, is_suppressed
 from agents.models import Note
 from sms import services
 from sms.models import Message, MessagePart, Thread
@@ -101,6 +103,7 @@ def remaining(thread: Thread, now: datetime) -> str:
 
 @admin.register(Thread)
 class ThreadAdmin(_ReadOnly):
+    when_empty = "A conversation begins with the first text to or from a person."
     list_display = (
         "their_number",
         "our_number",
@@ -130,8 +133,7 @@ class ThreadAdmin(_ReadOnly):
 
     @admin.display(description="Newest text")
     def newest_text(self, thread: Any) -> str:
-        body = " ".join((thread.newest_body or "").split())
-        return body if len(body) <= 60 else f"{body[:59]}…"
+        return _start_of(thread.newest_body or "")
 
     @display(description="Unread", ordering="unread", label=True)  # type: ignore[untyped-decorator]
     def shown_unread(self, thread: Thread) -> str:
@@ -172,6 +174,7 @@ class ThreadAdmin(_ReadOnly):
             "window": remaining(thread, timezone.now()),
             "calls_url": f"{reverse('admin:calls_call_changelist')}?{query}",
             "may_write": request.user.has_perm("sms.change_thread"),
+            "said_no": is_suppressed(thread.account, thread.their_number, TEXT),
             "refused": refused,
         }
 
@@ -228,6 +231,11 @@ class ThreadAdmin(_ReadOnly):
         return get_object_or_404(
             Thread.objects.select_related("account", "agent", "number__agent"), pk=pk
         )
+
+
+def _start_of(body: str) -> str:
+    words = " ".join(body.split())
+    return words if len(words) <= 60 else f"{words[:59]}…"
 
 
 def _timeline(thread: Thread) -> list[dict[str, Any]]:
@@ -295,17 +303,20 @@ def _author(text: Message) -> str:
 
 @admin.register(Message)
 class MessageAdmin(_ReadOnly):
+    when_empty = "What agents and people write appears here, newest first."
     list_display = (
-        "message_id",
+        "created_at",
         "shown_status",
-        "direction",
-        "origin",
-        "to_number",
-        "from_number",
+        "shown_direction",
+        "other_side",
+        "words",
+        "shown_origin",
         "segments",
         "error_code",
-        "created_at",
+        "message_id",
     )
+    list_display_links = ("created_at", "message_id")
+    ordering = ("-created_at", "-pk")
     list_filter = (
         "status",
         "direction",
@@ -316,6 +327,24 @@ class MessageAdmin(_ReadOnly):
     )
     list_filter_submit = True
     search_fields = ("message_id", "to_number", "from_number", "body", "campaign_id", "call_id")
+
+    @admin.display(description="Direction", ordering="direction")
+    def shown_direction(self, message: Message) -> str:
+        outbound = message.direction == Message.Direction.OUTBOUND
+        return "↗\N{NO-BREAK SPACE}outbound" if outbound else "↙\N{NO-BREAK SPACE}inbound"
+
+    @admin.display(description="Other side")
+    def other_side(self, message: Message) -> str:
+        outbound = message.direction == Message.Direction.OUTBOUND
+        return message.to_number if outbound else message.from_number
+
+    @admin.display(description="Text")
+    def words(self, message: Message) -> SafeString:
+        return format_html('<div style="min-width:14rem">{}</div>', _start_of(message.body))
+
+    @admin.display(description="By", ordering="origin")
+    def shown_origin(self, message: Message) -> str:
+        return _author(message)
 
     @display(description="Status", ordering="status", label=_COLOURS)  # type: ignore[untyped-decorator]
     def shown_status(self, message: Message) -> tuple[str, str]:

@@ -67,6 +67,7 @@ class Thread(models.Model):
     objects = ThreadQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "text thread"
         ordering = ["-last_message_at", "-id"]
         constraints = [
             models.UniqueConstraint(
@@ -87,7 +88,7 @@ class Thread(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"thread {self.pk}"
+        return f"{self.their_number} and {self.our_number}"
 
     def is_open(self, at: datetime) -> bool:
         """Say whether a text that comes at ``at`` is within the reply window: its end is not."""
@@ -199,6 +200,7 @@ class Message(models.Model):
     objects = MessageQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "text"
         ordering = ["created_at", "id"]
         constraints = [
             # The carrier may bring the same text twice: it is stored once.

@@ -39,6 +39,10 @@ class _LogAdmin(ModelAdmin):
 
 @admin.register(Endpoint)
 class EndpointAdmin(_LogAdmin):
+    when_empty = (
+        "Your server is told of every event once it has an endpoint. Make one over the API: "
+        "POST /v1/webhook-endpoints for the account, or /v1/integrations/webhook/number/{number}."
+    )
     list_display = ("endpoint_id", "state", "owner", "kind", "whose", "failing_since", "account")
     list_filter = (
         ("disabled_at", admin.EmptyFieldListFilter),

@@ -74,6 +74,7 @@ class Endpoint(models.Model):
     objects = EndpointQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "webhook endpoint"
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.UniqueConstraint(

@@ -126,3 +126,22 @@ def test_lists_and_pages_open(office: Client, model: str):
     page = office.get(f"/admin/agents/{model}/{made.pk}/change/")
     assert page.status_code == 200
     assert "headers_json" not in page.content.decode()
+
+
+def test_a_callers_page_says_in_words_where_each_thing_is_known_from(office: Client):
+    caller = CallerFactory.create(
+        name="Laura",
+        sources={
+            "name": {
+                "by": "call",
+                "call_id": "call_1",
+                "at": "2026-11-22T10:56:07+00:00",
+                "turn": 7,
+            }
+        },
+    )
+
+    shown = office.get(f"/admin/agents/caller/{caller.pk}/change/").content.decode()
+
+    assert "Name: said in a call, 22 Nov 2026, 10:56 UTC" in shown
+    assert 'href="/admin/calls/call/?q=call_1"' in shown

@@ -150,3 +150,14 @@ def test_a_calls_page_shows_to_whom_it_was_put_through(staff: Client):
     assert "It is &lt;Sarah&gt;." in html
     assert failed.token not in page(staff, f"/admin/calls/transfer/{failed.pk}/change/")
     assert "+442087600001" in page(staff, "/admin/calls/transfer/")
+
+
+def test_a_calls_prompt_keeps_its_lines_and_its_events_are_words(staff: Client):
+    call = CallFactory.create(over=True, system_prompt_used="You are Mia.\n## HOW TO SPEAK")
+    CallEventFactory.create(call=call, kind="amd", data={"t": 1570, "verdict": "human"})
+
+    shown = page(staff, reverse("admin:calls_call_change", args=[call.pk]))
+
+    assert '<div style="white-space:pre-wrap">You are Mia.\n## HOW TO SPEAK</div>' in shown
+    assert "<td>who answered</td><td><code>verdict=human</code> </td>" in shown
+    assert f">{call.created_at:%-d %b %Y, %H:%M:%S} UTC<" in shown

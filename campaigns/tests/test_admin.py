@@ -113,6 +113,7 @@ def test_the_form_chooses_what_there_is_only_one_of(staff: Client):
     AgentFactory.create()
     html = staff.get(reverse(ADD)).content.decode()
     assert f'<option value="{number.agent.pk}" selected>' not in html
+    assert html.count('<option value="" selected>') == 1  # nobody's agent is taken by accident
 
 
 def test_the_columns_of_a_file_are_shown_before_it_is_sent(staff: Client):

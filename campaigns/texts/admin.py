@@ -38,6 +38,7 @@ _BAD_ROWS = 20
 class TextCampaignAdmin(ModelAdmin):
     """A text campaign is made of a file, then launched or called off; its fields are not edited."""
 
+    when_empty = "A text campaign texts everybody in a CSV. Nothing goes out on upload."
     list_display = (
         "name",
         "shown_status",

@@ -269,3 +269,26 @@ def test_only_the_dashboard_and_the_docs_loosen_the_content_policy(office: Clien
     assert "style-src 'self' 'unsafe-inline'" in docs
     assert "unsafe-eval" not in docs
     assert "script-src" not in docs
+
+
+def test_an_empty_list_says_so_and_a_search_without_result_says_that(office: Client):
+    assert "No webhook endpoints yet." in words(office.get("/admin/webhooks/endpoint/"))
+    assert "No webhook endpoints fit." in words(office.get("/admin/webhooks/endpoint/?q=x"))
+
+
+def test_dates_have_their_day_first_and_their_zone(office: Client):
+    account = AgentFactory.create(created_at=timezone.now()).account
+
+    shown = words(office.get("/admin/accounts/account/"))
+
+    made = f"{account.created_at:%-d %b %Y, %H:%M} UTC"
+    assert made in shown.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_number_takes_its_agents_settings_until_it_is_told_otherwise(office: Client):
+    number = PhoneNumberFactory.create()
+
+    shown = words(office.get(f"/admin/agents/phonenumber/{number.pk}/change/"))
+
+    assert "As the agent has it" in shown
+    assert "Unknown" not in shown

@@ -154,3 +154,30 @@ def test_what_the_agent_did_to_answer_is_shown(operator: Client):
         )
 
     assert "the agent used find_booking, cancel_booking (failed)" in page(operator, thread)
+
+
+def test_all_texts_are_listed_newest_first_with_their_words(operator: Client):
+    MessageFactory.create(inbound=True, body="An old one")
+    MessageFactory.create(body="Your check-up is tomorrow.")
+
+    shown = operator.get("/admin/sms/message/").content.decode()
+
+    assert shown.index("Your check-up is tomorrow.") < shown.index("An old one")
+    assert "↗\N{NO-BREAK SPACE}outbound" in shown
+
+
+def test_a_person_who_wants_no_texts_is_said_to(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    assert "They do not want texts" not in page(operator, thread)
+
+    entry, _ = suppress(
+        thread.account,
+        thread.their_number,
+        source=Suppression.Source.OPERATOR,
+        scope=Suppression.Scope.TEXT,
+    )
+
+    shown = page(operator, thread)
+    assert "They do not want texts (" in shown
+    assert f"/admin/accounts/suppression/{entry.pk}/change/" in shown
+    assert "Reply window open" not in shown
