@@ -76,13 +76,18 @@ class Follower:
     def tell_turn(self, turn: Turn) -> None:
         if turn.role == Turn.Role.AGENT:
             note = f"answered in {turn.latency_ms} ms" if turn.latency_ms is not None else ""
-            self.console.says(self.agent, turn.text + (" …" if turn.interrupted else ""), note)
+            self.says_the_agent(turn, note)
             if turn.interrupted and self._interrupts in self._said:
                 self.console.says(self.person, f"(talks over her) {self._interrupts}")
             return
         self._understood.append(turn.text)
         if not set(words_of(turn.text)) <= set(words_of(" ".join(self._said))):
             self.console.heard(self.agent, turn.text)
+
+    def says_the_agent(self, turn: Turn, note: str = "") -> None:
+        """Tell what was heard of the agent; it is on record only when she is through."""
+        heard = turn.text + (" …" if turn.interrupted else "")
+        self.console.says(self.agent, heard, note, lasted_ms=turn.ended_ms - turn.started_ms)
 
     def summary(self) -> str:
         """One line on how the call went."""

@@ -167,11 +167,19 @@ def _recorded(stage: Stage, number: str) -> str:
 class _VoicemailFollower(Follower):
     """Tells of a machine in few words."""
 
+    _told_the_end = False
+
+    def tell(self, events: list[Event]) -> bool:
+        over = super().tell(events)
+        if over and not self._told_the_end:
+            self._told_the_end = True
+            reason = self.call.ended_reason
+            why = "" if reason == "voicemail_detected" else f" ({reason})"
+            self.console.moment(f"{AGENT} hangs up on {self.person}{why}")
+        return over
+
     def tell_status(self) -> None:
-        before = self._told_status
-        self._told_status = str(self.call.status)
-        if self.call.is_over and before != self._told_status:
-            self.console.moment(f"{AGENT} hangs up on {self.person}: {self.call.ended_reason}")
+        """Nothing: the end is told once all that was said is."""
 
     def tell_event(self, event: Event) -> None:
         if event["kind"] == "person_said":
@@ -179,7 +187,7 @@ class _VoicemailFollower(Follower):
 
     def tell_turn(self, turn: Turn) -> None:
         if turn.role == Turn.Role.AGENT:
-            self.console.says(AGENT, turn.text + (" …" if turn.interrupted else ""))
+            self.says_the_agent(turn)
 
 
 def _call(
@@ -211,6 +219,6 @@ def _show_memory(console: Console, call: Call) -> None:
     prompt = call.system_prompt_used
     known = prompt[prompt.find("## CALLER HISTORY") :].splitlines()
     notes = [line for line in known if line.startswith(_KNOWN)]
-    console.note("what the agent knew by itself, from the first call:")
+    console.note("what the agent knew by itself, from before:")
     for line in notes or ["nothing"]:
         console.note(f"  {line}")

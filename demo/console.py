@@ -59,8 +59,9 @@ class Console:
         """Something that happened, with the time since the scene began."""
         self.line(f"  {self._clock()}  {text}", style=style, indent=_MARGIN)
 
-    def says(self, who: str, text: str, note: str = "") -> None:
-        self.line(f"  {self._clock()}  {who:<8} {text}", style=BOLD, indent=_MARGIN)
+    def says(self, who: str, text: str, note: str = "", *, lasted_ms: int = 0) -> None:
+        """What was said, at the time when it began: ``lasted_ms`` ago."""
+        self.line(f"  {self._clock(lasted_ms)}  {who:<8} {text}", style=BOLD, indent=_MARGIN)
         if note:
             self.line(f"{'':{_MARGIN}}{note}", style=DIM)
 
@@ -77,6 +78,6 @@ class Console:
             self.line(f"    {otherwise}", indent=4)
             self.broken.append(f"{what}: {otherwise}")
 
-    def _clock(self) -> str:
-        seconds = time.monotonic() - self._began
+    def _clock(self, ms_ago: int = 0) -> str:
+        seconds = max(0.0, time.monotonic() - self._began - ms_ago / 1000)
         return f"{int(seconds // 60)}:{seconds % 60:04.1f}"

@@ -52,11 +52,11 @@ def invite(console: Console, api: Api, key: str) -> None:
     login = operator_login()
     body = f'{{"agent_id": "{seed.agent_of_number(api)}", "to_number": "{calls.FRIENDLY}"}}'
     curl = [
-        "curl", f"{settings.PUBLIC_URL}/v1/calls/outbound",
-        "-H", f"Authorization: Bearer {key}",
-        "-H", "Content-Type: application/json",
-        "-d", body,
-    ]  # fmt: skip
+        f"curl {settings.PUBLIC_URL}/v1/calls/outbound",
+        f"-H {shlex.quote(f'Authorization: Bearer {key}')}",
+        "-H 'Content-Type: application/json'",
+        f"-d {shlex.quote(body)}",
+    ]
     console.line()
     console.line("Everything stays on until Ctrl-C.", style=BOLD)
     console.line(
@@ -64,4 +64,4 @@ def invite(console: Console, api: Api, key: str) -> None:
     )
     console.line(f"  recordings  {settings.RECORDINGS_DIR}")
     console.line(f"  API key     {key}")
-    console.line(f"  call again  {shlex.join(curl)}")
+    console.line("  call again  " + " \\\n    ".join(curl))

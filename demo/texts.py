@@ -50,7 +50,11 @@ def stop(stage: Stage) -> None:
     entered = wait_for(lambda: _is_entered(stage) or None, WITHIN_S)
     text = stage.api.refusal("/sms", own | {"body": "One more thing …"}) if entered else ""
     call = stage.api.refusal("/calls/outbound", own) if entered else ""
-    stage.console.moment(f"the next text: {text or 'sent'}; the next call: {call or 'placed'}")
+    stage.console.moment(
+        f"the next text and the next call are refused: {text}"
+        if text == call != ""
+        else f"the next text: {text or 'sent'}; the next call: {call or 'placed'}"
+    )
     stage.console.promise(
         f"Nobody texts or calls {person} again",
         text == call == "recipient_unsubscribed",

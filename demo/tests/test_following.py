@@ -8,7 +8,7 @@ import pytest
 from calls.factories import CallFactory, TurnFactory
 from calls.models import Call
 from demo.call import Follower
-from demo.calls import Booking, _booking, _show_memory
+from demo.calls import Booking, _booking, _show_memory, _VoicemailFollower
 from demo.console import Console
 from demo.sandbox import ms_between
 
@@ -47,6 +47,33 @@ def test_a_conversation_is_told_once_with_how_fast_the_agent_answered(console):
     assert told(console).count("Hello?") == 1
     assert told(console).count("This is Mia.") == 1
     assert "answered in 480 ms" in told(console)
+
+
+def test_what_the_agent_says_is_timed_from_when_she_began(console, monkeypatch):
+    call = CallFactory.create(live=True, to_number=PERSON)
+    console.scene("A call")
+    now = console._began
+    monkeypatch.setattr("demo.console.time.monotonic", lambda: now + 21.7)
+    TurnFactory.create(
+        call=call, sequence=1, role="agent", text="Is it?", started_ms=10_000, ended_ms=15_200
+    )
+
+    follower(console, call).tell([])
+
+    assert "  0:16.5  Mia      Is it?" in told(console)
+
+
+def test_a_message_left_is_told_before_the_hanging_up(console):
+    call = CallFactory.create(
+        to_number=PERSON, over=True, ended_reason="voicemail_detected", duration_ms=9_000
+    )
+    TurnFactory.create(call=call, sequence=1, role="agent", text="Please call back.")
+    one = _VoicemailFollower(console, call.call_id, agent="Mia", person="Peter's machine")
+
+    assert [one.tell([]), one.tell([])] == [True, True]
+
+    lines = [line.split("  ", 2)[-1].strip() for line in told(console).splitlines()]
+    assert lines == ["Mia      Please call back.", "Mia hangs up on Peter's machine"]
 
 
 def test_what_was_misheard_is_shown_and_counted(console):
@@ -95,7 +122,7 @@ def test_of_a_prompt_the_notes_on_the_person_are_shown(console):
     _show_memory(console, call)
 
     assert [line.strip() for line in told(console).splitlines()] == [
-        "what the agent knew by itself, from the first call:",
+        "what the agent knew by itself, from before:",
         "- 2026-11-22 (Sunday, we called them): She booked Tuesday.",
         "Name: Laura Walker",
     ]
