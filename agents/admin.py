@@ -162,7 +162,7 @@ class PhoneNumberForm(_CheckedForm):
         for field in self.fields.values():
             if isinstance(field, forms.NullBooleanField):
                 own = [("true", "Yes"), ("false", "No")]
-                field.widget.choices = [("unknown", "As the agent has it"), *own]  # type: ignore[attr-defined]
+                field.widget.choices = [("unknown", "As the agent has it"), *own]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
