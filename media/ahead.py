@@ -1,22 +1,26 @@
 """A reply asked for before it is certain that the caller has finished.
 
 Of it nothing is said, shown or done until they have: what the model writes, and the tools it wants,
-wait here. It is used only if the model would now be asked the very same thing; else it is dropped
-and paid for in vain, which every use and every drop says in the call's log.
+wait here, and the audio of its first clause is made and held. It is used only if the model would
+now be asked the very same thing; else it is dropped and paid for in vain, which every use and every
+drop says in the call's log.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from media.clauses import Clause, ClauseSplitter
 from media.events import (
     Action,
     AskModel,
     CancelModel,
+    Forget,
     ModelDone,
     ModelFailed,
     ModelText,
     Note,
+    Prepare,
     ToolsWanted,
 )
 
@@ -32,6 +36,8 @@ class Guess:
     text: str
     messages: tuple[dict[str, Any], ...]
     events: list[ModelEvent] = field(default_factory=list)
+    splitter: ClauseSplitter | None = field(default_factory=ClauseSplitter)  # until a first piece
+    prepared: str = ""  # the first clause, if its audio is made
 
 
 class Ahead:
@@ -58,7 +64,23 @@ class Ahead:
         if self._guess is None or event.generation != self._guess.generation:
             return False
         self._guess.events.append(event)
+        self._prepare(self._guess, event)
         return True
+
+    def _prepare(self, guess: Guess, event: ModelEvent) -> None:
+        """Have the first thing that the reply says made, unless it does something before."""
+        if guess.splitter is None or isinstance(event, ModelFailed):
+            return
+        if isinstance(event, ModelText):
+            pieces = guess.splitter.feed(event.text)
+        else:
+            pieces = guess.splitter.finish()
+        if not pieces:
+            return
+        guess.splitter = None
+        if isinstance(pieces[0], Clause):
+            guess.prepared = pieces[0].text
+            self._do(Prepare(guess.prepared))
 
     def hear(self, text: str) -> None:
         """The turn has these words by now; other words than the guess's make it void."""
@@ -78,8 +100,13 @@ class Ahead:
         return guess
 
     def drop(self, why: str) -> None:
-        if self._guess is not None:
-            self._guess = None
-            self._in_vain += 1
-            self._do(CancelModel())
-            self._do(Note("speculation", {"used": False, "why": why}))
+        guess, self._guess = self._guess, None
+        if guess is None:
+            return
+        self._in_vain += 1
+        self._do(CancelModel())
+        data: dict[str, Any] = {"used": False, "why": why}
+        if guess.prepared:
+            self._do(Forget())
+            data["characters"] = len(guess.prepared)
+        self._do(Note("speculation", data))

@@ -233,6 +233,20 @@ class Speak:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Have this clause's audio made, and hold it: nobody hears it before a ``Speak`` of the same
+    text. At most one is held; ``Speak`` or ``Forget`` follows.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Drop the audio that is held, with what is still to come of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Press:
     """Press keys, with pauses ``w`` and ``W``, after the clauses before; a clause like others."""
 
@@ -318,6 +332,8 @@ Action = (
     | UseTools
     | CancelModel
     | Speak
+    | Prepare
+    | Forget
     | Press
     | Clear
     | Pause

@@ -25,6 +25,10 @@ SPECULATIONS = Counter(
     "Replies asked for before the caller's turn had certainly ended, by what became of them",
     ["outcome"],
 )
+SPOKEN_IN_VAIN = Counter(
+    "nixflex_media_characters_in_vain_total",
+    "Characters that the voice was asked for ahead of a turn's end and that were then not said",
+)
 CONTINUATIONS = Counter(
     "nixflex_media_continuations_total",
     "Replies that broke off behind their first words, by whether the second model went on",

@@ -41,6 +41,7 @@ from media.events import (
     EndCommand,
     Event,
     FarewellByCarrier,
+    Forget,
     FoundVoicemail,
     HandOver,
     HangUp,
@@ -54,6 +55,7 @@ from media.events import (
     Note,
     Opened,
     Pause,
+    Prepare,
     Press,
     RefuseContact,
     Resume,
@@ -370,6 +372,10 @@ class Session:
                 self._cancel_reply()
             case Speak() | Press():
                 self._speaker.say(action)
+            case Prepare():
+                self._speaker.prepare(action.text)
+            case Forget():
+                metrics.SPOKEN_IN_VAIN.inc(self._speaker.forget())
             case Clear():
                 self._speaker.silence()
             case Pause():

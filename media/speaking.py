@@ -21,6 +21,7 @@ from media.events import (
     ClauseReady,
     ClauseSent,
     Clear,
+    Forget,
     Heard,
     ModelDone,
     ModelFailed,
@@ -76,6 +77,7 @@ class Speaking:
         self._generation = 0
         self._tags = 0
         self._clause_id = 0
+        self._prepared = ""  # the clause whose audio waits to be the reply's first
 
     @property
     def begun(self) -> bool:
@@ -118,6 +120,7 @@ class Speaking:
         guess = self.ahead.adopt(t, messages)
         reply = self._start(t, kind, hold=hold)
         reply.may_be_silent, reply.note = may_be_silent, note
+        self._prepared = guess.prepared if guess is not None else ""
         if speech_ended is not None:
             reply.speech_ended, reply.endpoint_at = speech_ended, t
         if first:
@@ -421,6 +424,9 @@ class Speaking:
             self._speak(t, text)
 
     def _speak(self, t: int, text: str) -> None:
+        if self._prepared and self._prepared != text:
+            self._do(Forget())
+        self._prepared = ""
         self._clause_id += 1
         self.playout.add(t, self._clause_id, text)
         self._do(Speak(self._clause_id, text))

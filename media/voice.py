@@ -80,6 +80,13 @@ class Voice:
             PROVIDER_ERRORS.labels("voice_rest", type(error).__name__).inc()
             raise VoiceFailed(type(error).__name__) from error
 
+    async def drop_rest(self) -> None:
+        """Have no more made of a clause whose iterator was closed early: its late audio, which
+        carries no label, is read and dropped before the next clause begins.
+        """
+        if self._unfinished:
+            await self._clear()
+
     async def aclose(self) -> None:
         await self._disconnect()
 
@@ -100,8 +107,7 @@ class Voice:
             await socket.aclose()
 
     async def _by_socket(self, text: str) -> AsyncIterator[bytes]:
-        if self._unfinished:
-            await self._drop_rest()
+        await self.drop_rest()
         socket = await self._connected()
         self._unfinished = True
         self._flushes.append(time.monotonic())
@@ -116,10 +122,7 @@ class Voice:
                 break
         self._unfinished = False
 
-    async def _drop_rest(self) -> None:
-        """Binary frames carry no label, so after a clear everything up to ``Cleared``
-        belongs to the past.
-        """
+    async def _clear(self) -> None:
         try:
             socket = await self._connected()
             async with asyncio.timeout(CLEAR_TIMEOUT_S):

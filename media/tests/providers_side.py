@@ -42,6 +42,9 @@ class Providers:
         self.refuse_speaking = 0  # so many requests by REST get 429
         self.break_speaking = 0  # so many clauses are broken off in their middle
         self.refuse_speak = False
+        self.stuck_speaking = 0  # so many clauses stop in their middle, until they are cleared
+        self.spoke = asyncio.Event()  # a clause was asked for
+        self.cleared = asyncio.Event()
         self.before_reply: Callable[[], Awaitable[None]] | None = None
         self.refuse_listening = 0  # so many upgrades get 429
         self.models_listed = 0
@@ -140,11 +143,16 @@ class Providers:
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
         self.voices.append((dict(request.query), ws))
-        sequence = 0
+        sequence, late = 0, b""
         async for message in ws:
             order = json.loads(message.data)
             if order["type"] == "Speak":
                 self.said.append(order["text"])
+                self.spoke.set()
+            elif order["type"] == "Flush" and self.stuck_speaking:
+                self.stuck_speaking -= 1
+                late = b"\x20" * (CLAUSE_MS // 2) * 8
+                await ws.send_bytes(late)
             elif order["type"] == "Flush" and self.break_speaking:
                 self.break_speaking -= 1
                 await ws.send_bytes(b"\x10" * (CLAUSE_MS // 2) * 8)
@@ -154,6 +162,10 @@ class Providers:
                 await ws.send_json({"type": "Flushed", "sequence_id": sequence})
                 sequence += 1
             elif order["type"] == "Clear":
+                if late:  # was on its way
+                    await ws.send_bytes(late)
+                    late = b""
+                self.cleared.set()
                 await ws.send_json({"type": "Cleared", "sequence_id": sequence})
         return ws
 

@@ -7,11 +7,13 @@ from media.events import (
     AskModel,
     CallerGone,
     CancelModel,
+    Forget,
     HangUp,
     ModelDone,
     ModelFailed,
     ModelText,
     Note,
+    Prepare,
     Speak,
     ToolsDone,
     ToolsWanted,
@@ -38,6 +40,62 @@ def may_end(play: Play, t: int, text: str = QUESTION) -> AskModel:
 
 def outcomes(play: Play) -> list[object]:
     return [note.data for note in play.all(Note) if note.kind == "speculation"]
+
+
+def held(play: Play) -> list[object]:
+    """What became of audio that was made ahead, and what was said."""
+    return [a for a in play.actions if isinstance(a, Prepare | Forget | Speak)]
+
+
+def test_the_first_clause_is_made_ahead_and_let_out_when_the_turn_has_ended():
+    play = listening()
+    asked = may_end(play, 1_000)
+
+    play.feed(ModelText(1_050, asked.generation, "We open at nine, and we close"))
+    assert held(play) == []
+    play.feed(ModelText(1_100, asked.generation, " at five. Come"))
+    assert held(play) == [Prepare("We open at nine, and we close at five.")]
+    play.feed(ModelText(1_150, asked.generation, " by! Any time."))
+    play.at(1_200).feed(TurnEnded(1_200, QUESTION, 900))
+
+    assert held(play) == [
+        Prepare("We open at nine, and we close at five."),
+        Speak(1, "We open at nine, and we close at five."),
+        Speak(2, "Come by!"),
+        Speak(3, "Any time."),
+    ]
+
+
+def test_a_reply_that_is_written_without_a_full_stop_is_made_ahead_when_it_is_done():
+    play = listening()
+    asked = may_end(play, 1_000)
+    play.feed(ModelText(1_050, asked.generation, "At nine"))
+
+    play.feed(ModelDone(1_060, asked.generation))
+
+    assert held(play) == [Prepare("At nine")]
+
+
+def test_a_reply_that_acts_before_it_speaks_is_not_made_ahead():
+    play = listening()
+    asked = may_end(play, 1_000, "Goodbye.")
+
+    play.feed(ModelText(1_050, asked.generation, "[END_CALL] Goodbye!"))
+    assert held(play) == []
+    play.at(1_200).feed(TurnEnded(1_200, "Goodbye.", 900))
+
+    assert held(play) == [Speak(1, "Goodbye!")]
+
+
+def test_what_the_engine_says_instead_drops_the_audio_that_is_held():
+    play = listening()
+    asked = may_end(play, 1_000, "Please don't call me again.")
+    play.feed(ModelText(1_050, asked.generation, "Very well."))
+
+    play.at(1_200).feed(TurnEnded(1_200, "Please don't call me again.", 900))
+
+    assert held(play)[:2] == [Prepare("Very well."), Forget()]
+    assert "Very well." not in play.spoken
 
 
 def test_the_model_is_asked_when_the_turn_may_end_and_heard_when_it_has():
@@ -94,8 +152,14 @@ def test_a_caller_who_goes_on_is_not_answered_too_early():
     assert play.turns == [("caller", f"{QUESTION} On Sundays?")]
     assert len(play.all(CancelModel)) == 1
     assert outcomes(play) == [
-        {"used": False, "why": "resumed"},
+        {"used": False, "why": "resumed", "characters": 16},
         {"used": True, "ahead_ms": 200},
+    ]
+    assert held(play) == [
+        Prepare("We open at nine."),
+        Forget(),
+        Prepare("Sundays never."),
+        Speak(1, "Sundays never."),
     ]
 
 
@@ -125,7 +189,8 @@ def test_a_turn_that_ends_with_other_words_is_asked_about_anew():
     assert play.spoken == []
     order = [type(a) for a in play.actions if isinstance(a, AskModel | CancelModel)]
     assert order == [AskModel, CancelModel, AskModel]
-    assert outcomes(play) == [{"used": False, "why": "other words"}]
+    assert outcomes(play) == [{"used": False, "why": "other words", "characters": 16}]
+    assert held(play) == [Prepare("We open at nine."), Forget()]
 
 
 def test_tools_wait_for_the_real_end_of_the_turn():

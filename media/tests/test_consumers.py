@@ -7,12 +7,14 @@ import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from deepgram.listen.v2.socket_client import AsyncV2SocketClient
 from deepgram.speak.v1.socket_client import AsyncV1SocketClient
 from django.db import connections
+from prometheus_client import REGISTRY
 
 from accounts.models import Suppression
 from agents.factories import CalendarFactory, CallerFactory, CustomFunctionFactory, NoteFactory
@@ -23,6 +25,7 @@ from calls.factories import CallFactory
 from calls.flights import flight_pieces
 from calls.models import Call
 from media import consumers
+from media.audio import LINEAR
 from media.conversation import Conversation
 from media.flight import FlightRecorder
 from media.journal import Journal, in_thread
@@ -32,7 +35,7 @@ from media.session import Session
 from media.speaker import Speaker
 from media.speaking import Speaking
 from media.tests.line import PATIENCE_S, Line
-from media.tests.providers_side import Providers
+from media.tests.providers_side import CLAUSE_MS, Providers
 from media.transcriber import Transcriber
 from media.voice import Voice
 from media.writer import Writer
@@ -128,6 +131,68 @@ async def test_the_transcriber_and_the_model_are_asked_as_they_want_to_be(provid
     assert prompt["thinking"] == {"type": "disabled"}
     assert prompt["system"][0]["cache_control"] == {"type": "ephemeral"}
     assert prompt["messages"][-1] == {"role": "user", "content": "When are you open?"}
+
+
+async def greeted(providers: Providers) -> tuple[Call, Line]:
+    """A call that Flux listens to, whose greeting was heard."""
+    call, token, line = await make()
+    await line.open(token)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await line.until(lambda line: bool(line.events("mark")))
+    providers.spoke.clear()
+    return call, line
+
+
+async def test_the_first_clause_is_made_before_the_turn_has_ended_and_heard_once_it_has(providers):
+    call, line = await greeted(providers)
+    providers.replies = ["We open at nine. Until five."]
+    before = len(line.audio)
+
+    await providers.turn("StartOfTurn", "When are you open?")
+    await providers.turn("EagerEndOfTurn", "When are you open?")
+    await asyncio.wait_for(providers.spoke.wait(), PATIENCE_S)
+    assert providers.said[1:] == ["We open at nine."]
+    assert len(line.audio) == before
+    await providers.turn("EndOfTurn", "When are you open?")
+    await line.until(lambda line: len(line.events("mark")) == 3)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    assert providers.said[1:] == ["We open at nine.", "Until five."]
+    assert len(line.audio) == before + 2 * CLAUSE_MS * 8
+    assert (await turns(call))[-1] == ("agent", "We open at nine. Until five.")
+
+
+async def test_of_a_clause_that_was_made_too_early_nothing_is_heard_or_recorded(providers):
+    vain = "nixflex_media_characters_in_vain_total"
+    before = REGISTRY.get_sample_value(vain) or 0.0
+    call, line = await greeted(providers)
+    providers.replies = ["We open at nine.", "Never on Sundays."]
+    providers.stuck_speaking = 1
+
+    await providers.turn("StartOfTurn", "When are you open?")
+    await providers.turn("EagerEndOfTurn", "When are you open?")
+    await asyncio.wait_for(providers.spoke.wait(), PATIENCE_S)
+    await providers.turn("TurnResumed", "When are you open on")
+    await asyncio.wait_for(providers.cleared.wait(), PATIENCE_S)
+    await providers.turn("EndOfTurn", "When are you open on Sundays?")
+    await line.until(lambda line: len(line.events("mark")) == 2)
+    await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
+    await line.closes()
+
+    assert providers.said[1:] == ["We open at nine.", "Never on Sundays."]
+    assert bytes(line.audio) == b"\x10" * 2 * CLAUSE_MS * 8
+    assert line.events("clear") == []
+    assert [text for _, text in await turns(call)] == [
+        "Hello, this is Acme.",
+        "When are you open on Sundays?",
+        "Never on Sundays.",
+    ]
+    await call.arefresh_from_db()
+    with wave.open(str(call.recording_path)) as recording:
+        stereo = np.frombuffer(recording.readframes(recording.getnframes()), dtype="<i2")
+    assert set(stereo[1::2].tolist()) == {0, int(LINEAR[LOUD])}  # what is held is another tone
+    assert REGISTRY.get_sample_value(vain) == before + len("We open at nine.")
 
 
 async def test_an_interruption_clears_the_line_and_keeps_what_was_heard(providers):

@@ -22,6 +22,7 @@ from media.events import (
     Digit,
     EndCommand,
     Event,
+    Forget,
     HandOver,
     HangUp,
     Heard,
@@ -33,6 +34,7 @@ from media.events import (
     ModelText,
     Opened,
     Pause,
+    Prepare,
     Press,
     Resume,
     Speak,
@@ -160,6 +162,7 @@ class Watch:
         self.sequences: list[int] = []
         self.over = False
         self.paused = False
+        self.prepared = ""  # whose audio is made and waits
 
     def see(self, event: Event, actions: list[Action]) -> None:
         if isinstance(event, ModelDone | ToolsWanted) and event.generation == self.writing:
@@ -185,7 +188,16 @@ class Watch:
                     assert all(a != b for a, b in pairwise(roles))
                 case CancelModel():
                     self.writing = None
+                case Prepare():
+                    assert not self.prepared, "two clauses are held"
+                    assert self.guessed is not None, "made ahead of nothing"
+                    self.prepared = action.text
+                case Forget():
+                    assert self.prepared, "nothing to forget"
+                    self.prepared = ""
                 case Speak():
+                    assert self.prepared in ("", action.text), "another clause goes first"
+                    self.prepared = ""
                     assert action.text.strip()
                     self.alive.add(action.clause_id)
                 case Press():
@@ -227,6 +239,8 @@ def test_no_sequence_of_events_breaks_the_rules_of_speaking(call, timed):
     in_playout = {clause.clause_id for clause in machine._agent.playout.clauses}
     assert in_playout <= watch.alive, "a clause lives on after a clear"
     assert watch.paused == (machine._agent.playout.paused_at is not None)
+    guess = machine._agent.ahead._guess
+    assert machine.over or watch.prepared == (guess.prepared if guess else ""), "held for nothing"
 
 
 @settings(max_examples=300, deadline=None)
