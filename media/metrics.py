@@ -1,6 +1,7 @@
 """What a media process says about itself on ``/metrics``."""
 
 import asyncio
+import sys
 import weakref
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -39,6 +40,8 @@ LOOP_LAG_SECONDS = Histogram(
     "How late the event loop runs what is due",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+OBJECTS = Gauge("nixflex_media_objects", "Pieces of memory that Python's objects hold")
+OBJECTS.set_function(sys.getallocatedblocks)
 TASKS = Gauge("nixflex_media_tasks", "Tasks of the event loop that carries the calls")
 
 

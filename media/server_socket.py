@@ -7,7 +7,8 @@ whole frame is read in place; whatever else comes (handshake, pings, closes, fra
 frames, mistakes) goes the usual way. Start with ``--ws media.server_socket:AudioProtocol``.
 """
 
-from typing import Any
+from asyncio import BaseTransport, Transport
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import apply_mask  # type: ignore[attr-defined]
@@ -23,6 +24,13 @@ class AudioProtocol(WebSocketsSansIOProtocol):
     """Behaves as its parent; a message arrives sooner, and reading stops only for a full queue."""
 
     _between_messages = False  # the parser waits for the first byte of one
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Take the connection over from the protocol that read the handshake's head."""
+        super().connection_made(transport)
+        before: Any = cast(Transport, transport).get_protocol()
+        if hasattr(before, "parser"):
+            before.parser = None  # it is not asked again, and the two hold each other for good
 
     def data_received(self, data: bytes) -> None:
         if self._between_messages and not self.close_sent:

@@ -19,10 +19,9 @@ from aiohttp import web
 
 from benchmarks.soak import report
 from benchmarks.soak.talking import Crowd
-from benchmarks.soak.watching import METRICS_TOKEN, Sample, look
+from benchmarks.soak.watching import METRICS_TOKEN, Sample, Watch, look
 from benchmarks.voice import speech, systems
 from benchmarks.voice.stubs import Stubs
-from benchmarks.voice.systems import Engine
 
 LOOK_EVERY_S = 10.0
 SETTLE_S = 5.0
@@ -45,12 +44,16 @@ def arguments() -> argparse.Namespace:
 async def main() -> int:
     options = arguments()
     os.sched_setaffinity(0, {systems.HARNESS_CORE})
-    runner = web.AppRunner(Stubs().app, access_log=None, shutdown_timeout=1.0)
+    stubs = Stubs()
+    runner = web.AppRunner(stubs.app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     port = systems.free_port()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     house = systems.House(
-        f"http://127.0.0.1:{port}", "benchmarks.soak.house", METRICS_TOKEN=METRICS_TOKEN
+        f"http://127.0.0.1:{port}",
+        "benchmarks.soak.house",
+        METRICS_TOKEN=METRICS_TOKEN,
+        VOICE_SOCKETS_AHEAD=str(report.VOICES_AHEAD),
     )
     try:
         with house.media() as engine:
@@ -61,7 +64,7 @@ async def main() -> int:
                 options.calls,
                 None if options.minutes is None else options.minutes * 60,
             )
-            result = await _soak(engine, crowd)
+            result = await _soak(Watch(engine, stubs, port), crowd)
     finally:
         house.close()
         await runner.cleanup()
@@ -72,7 +75,7 @@ async def main() -> int:
     return 1 if report.leaks(result) else 0
 
 
-async def _soak(engine: Engine, crowd: Crowd) -> report.Soak:
+async def _soak(watch: Watch, crowd: Crowd) -> report.Soak:
     """Talk, look every ten seconds, and wait until the process is quiet again."""
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -81,7 +84,7 @@ async def _soak(engine: Engine, crowd: Crowd) -> report.Soak:
     async def take() -> Sample:
         async with crowd.one_by_one:
             sample, record = await asyncio.to_thread(
-                look, engine, crowd.house.ask, s=clock() - begun, calls_over=crowd.over
+                look, watch, crowd.house.ask, s=clock() - begun, calls_over=crowd.over
             )
         samples.append(sample)
         record_after.update(record)
@@ -89,11 +92,14 @@ async def _soak(engine: Engine, crowd: Crowd) -> report.Soak:
         return sample
 
     record_after: dict[str, int] = {}
-    # The first call of a process wakes what all later ones use.
+    # The first call of a process wakes what all later ones use, the first crowd what crowds use.
     await Crowd(crowd.house, at_once=1, turns=1, calls=1).run()
     await asyncio.sleep(SETTLE_S)
     begun = clock()
     idle = await take()
+    await Crowd(crowd.house, at_once=crowd.at_once, turns=1, calls=crowd.at_once).run()
+    await asyncio.sleep(SETTLE_S)
+    warm = await take()
     before = dict(record_after)
     talk = asyncio.create_task(crowd.run())
     while not talk.done():
@@ -117,6 +123,7 @@ async def _soak(engine: Engine, crowd: Crowd) -> report.Soak:
         gaps=crowd.gaps,
         load=os.getloadavg()[1],
         samples=samples,
+        warm=warm,
         written={name: value - before[name] for name, value in record_after.items()},
     )
 

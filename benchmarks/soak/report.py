@@ -6,23 +6,31 @@ from statistics import linear_regression
 
 from benchmarks.soak.watching import Sample
 from benchmarks.voice.report import machine, put, table
+from media.warming import OBJECTS_BETWEEN_COLLECTIONS
 
 ROWS = 12
-# Memory: growth in the later half, when everything has been used once. What a process keeps for a
-# thousand calls must be less than one call takes.
+# What the process keeps on purpose: voices that wait for the next call, and as many connections to
+# the model as there were replies at the same time.
+VOICES_AHEAD = 2
+# Memory grows in steps while calls come together as they never have before, and stays there: freed
+# pieces lie between used ones. A leak goes on in the later half, and shows in the objects that are
+# left when nobody talks.
 MOST_MIB = 2.0
+MOST_OBJECTS = OBJECTS_BETWEEN_COLLECTIONS
+MOST_OBJECTS_A_CALL = 20
 COLUMNS = (
     "after",
     "calls over",
     "live",
     "memory, MiB",
+    "objects, thousands",
     "tasks",
     "files",
     "threads",
     "database connections",
     "lines taken",
 )
-HEAD = "{:>7} {:>6} {:>5} {:>8} {:>6} {:>6} {:>8} {:>6} {:>6}"
+HEAD = "{:>8} {:>6} {:>5} {:>8} {:>8} {:>6} {:>6} {:>8} {:>6} {:>6}"
 
 
 @dataclass
@@ -39,6 +47,7 @@ class Soak:
     gaps: int
     load: float  # of the machine, over the last five minutes
     samples: list[Sample]
+    warm: Sample  # nobody talks, but a first crowd has
     written: dict[str, int]
 
 
@@ -48,8 +57,9 @@ def cells(sample: Sample) -> tuple[str, ...]:
         str(sample.calls_over),
         str(sample.live),
         f"{sample.rss_mib:.1f}",
+        f"{sample.objects / 1000:.1f}",
         str(sample.tasks),
-        str(sample.files),
+        str(sample.files.all),
         str(sample.threads),
         str(sample.connections),
         str(sample.occupying),
@@ -135,20 +145,53 @@ def leaks(soak: Soak) -> list[str]:
         early = max(getattr(one, name) for one in quarter)
         if most[name] > early + 2:
             found.append(f"{name} went on growing, from {early} to {most[name]}")
-    if last.files > first.files + last.threads + last.connections:
-        found.append(f"{last.files - first.files} files were left open")
+    found += [
+        f"{count} {name} were left open" for name, count in left_open(soak).items() if count > 0
+    ]
     if growth(soak) > MOST_MIB:
         found.append(f"memory went on growing, by {growth(soak):.1f} MiB in the later half")
+    if objects_left(soak) > MOST_OBJECTS + MOST_OBJECTS_A_CALL * soak.calls:
+        found.append(f"{objects_left(soak)} objects were left")
     return found
+
+
+def left_open(soak: Soak) -> dict[str, int]:
+    """Files that a quiet process has no use for, by what they are."""
+    first, last = soak.samples[0], soak.samples[-1]
+    # A thread may hold a connection to the database and one to Valkey.
+    working = 2 * (last.threads - first.threads)
+    return {
+        "callers' sockets": last.files.callers,
+        "recordings": last.files.recordings,
+        "transcriber's sockets": last.listening,
+        "voice sockets": last.voices - VOICES_AHEAD,
+        "connections to the model": idle(last) - soak.at_once,
+        "other files": last.files.others - first.files.others - working,
+    }
+
+
+def idle(sample: Sample) -> int:
+    """Connections to the model, once nobody talks."""
+    return sample.files.providers - sample.listening - sample.voices
+
+
+def objects_left(soak: Soak) -> int:
+    return soak.samples[-1].objects - soak.warm.objects
 
 
 def verdict(soak: Soak) -> list[str]:
     first, last = soak.samples[0], soak.samples[-1]
     return [
-        f"Memory: {first.rss_mib:.1f} MiB before, {last.rss_mib:.1f} after; "
-        f"{growth(soak):+.1f} in the later half of the talking.",
-        f"Tasks: {first.tasks} before, {last.tasks} after. Open files: {first.files} and "
-        f"{last.files}. Threads: {first.threads} and {last.threads}. Lines taken at the end: "
-        f"{last.occupying}.",
+        f"Memory: {first.rss_mib:.1f} MiB before, {last.rss_mib:.1f} after; {growth(soak):+.1f} in "
+        f"the later half of the talking, where {MOST_MIB:.0f} are allowed.",
+        f"Python's objects: {soak.warm.objects} after a first crowd, {last.objects} at the end: "
+        f"{objects_left(soak) / max(1, soak.calls):+.1f} a call, where {MOST_OBJECTS_A_CALL} are "
+        f"allowed and {MOST_OBJECTS} may wait for the collector.",
+        f"Tasks: {first.tasks} before, {last.tasks} after. Threads: {first.threads} and "
+        f"{last.threads}. Lines taken at the end: {last.occupying}.",
+        f"Open files: {first.files.all} before, {last.files.all} after. Kept on purpose: "
+        f"{last.voices} voices for the next calls, {idle(last)} connections to the model. Callers' "
+        f"sockets: {last.files.callers}, transcriber's: {last.listening}, recordings: "
+        f"{last.files.recordings}.",
         "Nothing leaked." if not leaks(soak) else f"Leaked: {'; '.join(leaks(soak))}.",
     ]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.soak.files import Files, open_files
+from benchmarks.voice.stubs import Stubs
 from benchmarks.voice.systems import Engine
 
 METRICS_TOKEN = "only-for-soaks"
@@ -22,18 +24,31 @@ class Sample:
     calls_over: int
     live: int  # calls in the process, by its own count
     rss_mib: float
+    objects: int  # pieces of memory that Python's objects hold
     tasks: int
-    files: int
+    files: Files
+    listening: int  # of its sockets to the providers
+    voices: int
     threads: int
     connections: int
     occupying: int  # calls that hold a line, by the database
     cpu_s: float
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is looked at: the process, and the stubs at ``providers_port`` that it talks to."""
+
+    engine: Engine
+    stubs: Stubs
+    providers_port: int
+
+
 def look(
-    engine: Engine, ask: Callable[[str], Any], *, s: float, calls_over: int
+    watch: Watch, ask: Callable[[str], Any], *, s: float, calls_over: int
 ) -> tuple[Sample, dict[str, int]]:
     """Return what the process holds and what is on record. Blocks for some 10 ms."""
+    engine, stubs = watch.engine, watch.stubs
     process = Path(f"/proc/{engine.pid}")
     counted = _scrape(engine.port)
     record: dict[str, int] = ask(json.dumps({"state": True}))
@@ -42,8 +57,11 @@ def look(
         calls_over=calls_over,
         live=int(counted["nixflex_media_live_calls"]),
         rss_mib=engine.rss_mib(),
+        objects=int(counted["nixflex_media_objects"]),
         tasks=int(counted["nixflex_media_tasks"]),
-        files=len(os.listdir(process / "fd")),
+        files=open_files(engine.pid, port=engine.port, providers_port=watch.providers_port),
+        listening=stubs.sockets["/v1/listen"],
+        voices=stubs.sockets["/v1/speak"],
         threads=len(os.listdir(process / "task")),
         connections=record["connections"],
         occupying=record["occupying"],

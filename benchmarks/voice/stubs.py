@@ -14,7 +14,7 @@ sentence of the answer has twelve words.
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -63,6 +63,7 @@ class Stubs:
         )
         self.lags: deque[float] = deque(maxlen=100_000)
         self.backchannels_answered = 0
+        self.sockets: Counter[str] = Counter()  # open, by their path
 
     async def _until(self, due: float) -> None:
         loop = asyncio.get_running_loop()
@@ -76,6 +77,7 @@ class Stubs:
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
         ear = _Ear(self, socket, request.query)
+        self.sockets[request.path] += 1
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
@@ -87,6 +89,7 @@ class Stubs:
                     elif kind == "CloseStream":
                         break
         finally:
+            self.sockets[request.path] -= 1
             ear.close()
         return socket
 
@@ -104,6 +107,7 @@ class Stubs:
         jobs: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
         mouth = asyncio.create_task(self._utter(socket, jobs, piece))
         loop = asyncio.get_running_loop()
+        self.sockets[request.path] += 1
         try:
             async for message in socket:
                 order = json.loads(message.data)
@@ -119,6 +123,7 @@ class Stubs:
                 elif order["type"] == "Close":
                     break
         finally:
+            self.sockets[request.path] -= 1
             mouth.cancel()
         return socket
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import os
 import socket
 import struct
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
@@ -52,6 +54,7 @@ async def port(app: Echo) -> AsyncIterator[int]:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http="httptools",
             ws="media.server_socket:AudioProtocol",
             lifespan="off",
             loop="asyncio",
@@ -104,6 +107,21 @@ class Raw:
 
 def text(words: str, *, fin: bool = True, opcode: Opcode = Opcode.TEXT) -> bytes:
     return Frame(opcode, words.encode(), fin).serialize(mask=True)
+
+
+async def test_the_protocol_that_read_the_handshake_is_freed_without_the_collector(port: int):
+    gc.collect()
+    gc.disable()
+    try:
+        client = await Raw.open(port)
+        left = [one for one in gc.get_objects() if isinstance(one, HttpToolsProtocol)]
+    finally:
+        gc.enable()
+
+    await client.send(text("hello"))
+    assert await client.answer() == (Opcode.TEXT, b"5:hello")
+    await client.aclose()
+    assert left == []
 
 
 async def test_messages_of_all_sizes_arrive_whole_and_in_order(port: int):
