@@ -26,6 +26,7 @@ from unfold.widgets import (
 
 from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
+from accounts.read_only_admin import ReadOnlyAdmin
 from agents.admin import DoingForm
 from agents.models import Agent, PhoneNumber
 from calls import services, talk_admin
@@ -76,21 +77,6 @@ def clock(ms: int) -> str:
     """Return ``m:ss`` of a time in a call."""
     minutes, seconds = divmod(round(ms / 1000), 60)
     return f"{minutes}:{seconds:02}"
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """Rows that the machine writes."""
-
-    show_full_result_count = False  # a count of a large table on every page
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class CallForm(DoingForm):

@@ -44,12 +44,6 @@ class Turn(NamedTuple):
     at: datetime
 
 
-def admit_next(now: datetime | None = None) -> DialAttempt | None:
-    """Take a line for the longest-waiting call that may start, as ``admit`` does."""
-    turns = admit(1, now)
-    return turns[0].attempt if turns else None
-
-
 @transaction.atomic
 def admit(at_most: int, now: datetime | None = None) -> list[Turn]:
     """Take lines for the longest-waiting calls that may start; return the attempts to dial them by,

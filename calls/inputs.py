@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q
 from rest_framework import serializers
 
-from accounts.errors import invalid_field, missing_field
+from accounts.errors import invalid_field, require
 from accounts.fields import E164, Object, OneOf, Text
 from accounts.parsing import time_in_query
 from calls.models import Call, CallQuerySet
@@ -49,11 +49,7 @@ class NewCall(serializers.Serializer[Any]):
     voicemail_action = OneOf(Call.VoicemailAction.choices, required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        # Presence comes before form (spec 3.2).
-        for field in ("agent_id", "to_number"):
-            value = data.get(field)
-            if value is None or (isinstance(value, str) and not value.strip()):
-                raise missing_field(field)
+        require(data, "agent_id", "to_number")
         if data.get("from_number") == "":
             data = {**data, "from_number": None}
         given: dict[str, Any] = super().to_internal_value(data)

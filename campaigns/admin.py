@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from accounts.errors import ApiError
-from calls.admin import ReadOnlyAdmin
+from accounts.read_only_admin import ReadOnlyAdmin
 from campaigns import outputs, services
 from campaigns.forms import MAPPED, NewCampaignForm, ScheduleForm, remap
 from campaigns.models import Campaign, CampaignEvent, Recipient, RecipientCall

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 
-from accounts.errors import ApiError, invalid_field, missing_field
+from accounts.errors import ApiError, invalid_field, require
 from accounts.fields import E164, Flag, Object, OneOf, Real, Text, Whole
 from accounts.hours.windows import DAY_MINUTES, DAYS, Window
 from accounts.hours.zones import is_timezone
@@ -21,7 +21,6 @@ MOST_RECIPIENTS = 10_000
 RETRIED = ("no-answer", "busy", "voicemail", "failed")
 _WINDOWS_AT_MOST = 21
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
-_SCHEDULED = ("schedule", "scheduled")
 
 
 class _Days(serializers.ListField):
@@ -77,14 +76,8 @@ class NewCampaign(serializers.Serializer[Any]):
     metadata = Object(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        # Presence comes before form (spec 3.2).
-        required = ["agent_id"]
-        if data.get("schedule_type") != "draft":
-            required.append("recipients")
-        for field in required:
-            value = data.get(field)
-            if value is None or (isinstance(value, str) and not value.strip()):
-                raise missing_field(field)
+        is_draft = data.get("schedule_type") == "draft"
+        require(data, "agent_id", *(() if is_draft else ("recipients",)))
         if data.get("from_number") == "":
             data = {**data, "from_number": None}
         given: dict[str, Any] = super().to_internal_value(data)

@@ -14,10 +14,6 @@ from campaigns.models import Campaign, Recipient, RecipientCall
 PACE_OVER = timedelta(minutes=5)
 
 
-def _zeros(names: list[str]) -> dict[str, int]:
-    return dict.fromkeys(names, 0)
-
-
 @dataclass(slots=True)
 class Progress:
     """Counts of people by status and outcome, of calls, and what they cost (micro-dollars)."""

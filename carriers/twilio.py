@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -356,44 +355,6 @@ def redirect(
     limit = {} if time_limit_s is None else {"time_limit": time_limit_s}
     with _Session(account) as client:
         client.calls(sid).update(**program, **limit)
-
-
-def download_recording(account: Account, url: str, path: Path) -> None:
-    """Write the recording behind a ``RecordingUrl`` to ``path`` as WAV, both channels where there
-    are two.
-
-    The URL comes from a webhook, so credentials go only to the carrier's own host; any other is
-    ``Refused``.
-    """
-    asked = urlsplit(url)
-    allowed = {"api.twilio.com", urlsplit(settings.TWILIO_API_URL).hostname}
-    if asked.hostname not in allowed:
-        raise Refused(NOT_FOUND, "the recording is not on the carrier's host", 404)
-    media = here(url.removesuffix(".wav").removesuffix(".mp3") + ".wav")
-    timeouts = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-    try:
-        with requests.Session() as session:
-            session.auth = (account.sid, account.token)
-            for query in ({"RequestedChannels": "2"}, {}):
-                with session.get(
-                    media,
-                    params=query,
-                    stream=True,
-                    timeout=timeouts,
-                    allow_redirects=True,
-                ) as answer:
-                    if answer.status_code == HTTPStatus.BAD_REQUEST and query:
-                        continue  # recorded in one channel
-                    if answer.status_code >= 500:
-                        raise Unavailable(f"HTTP {answer.status_code}")
-                    if answer.status_code >= 400:
-                        raise Refused(answer.status_code, "no such recording", answer.status_code)
-                    with path.open("wb") as file:
-                        for chunk in answer.iter_content(1 << 16):
-                            file.write(chunk)
-                    return
-    except requests.RequestException as failure:
-        raise Unavailable(type(failure).__name__) from failure
 
 
 # --- texts --------------------------------------------------------------------------------------

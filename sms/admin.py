@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -15,11 +15,11 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts.errors import ApiError
+from accounts.read_only_admin import ReadOnlyAdmin
 from accounts.suppression import TEXT, is_suppressed
 from agents.models import Note
 from sms import services
@@ -43,21 +43,6 @@ _COLOURS = {
     Message.Status.RECEIVED: "info",
 }
 _ANSWERED = {Message.Reply.ANSWERED, Message.Reply.PENDING}
-
-
-class _ReadOnly(ModelAdmin):
-    """Rows that the machine writes."""
-
-    show_full_result_count = False  # a count of a large table on every page
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class _YesNo(admin.SimpleListFilter):
@@ -102,7 +87,7 @@ def remaining(thread: Thread, now: datetime) -> str:
 
 
 @admin.register(Thread)
-class ThreadAdmin(_ReadOnly):
+class ThreadAdmin(ReadOnlyAdmin):
     when_empty = "A conversation begins with the first text to or from a person."
     list_display = (
         "their_number",
@@ -302,7 +287,7 @@ def _author(text: Message) -> str:
 
 
 @admin.register(Message)
-class MessageAdmin(_ReadOnly):
+class MessageAdmin(ReadOnlyAdmin):
     when_empty = "What agents and people write appears here, newest first."
     list_display = (
         "created_at",
@@ -352,7 +337,7 @@ class MessageAdmin(_ReadOnly):
 
 
 @admin.register(MessagePart)
-class MessagePartAdmin(_ReadOnly):
+class MessagePartAdmin(ReadOnlyAdmin):
     list_display = ("message", "number", "status", "attempts", "carrier_sid", "error_code")
     list_filter = ("status",)
     list_select_related = ("message",)

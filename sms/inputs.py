@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from accounts.errors import invalid_field, missing_field
+from accounts.errors import invalid_field, require
 from accounts.fields import E164, Flag, Object, Text, Whole
 from accounts.parsing import time_in_query
 from sms.models import Message, MessageQuerySet, ThreadQuerySet
@@ -49,11 +49,7 @@ class NewText(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         data = renamed(data, _NAMES)
-        # Presence comes before form.
-        for field in ("agent_id", "to_number", "body"):
-            value = data.get(field)
-            if value is None or (isinstance(value, str) and not value.strip()):
-                raise missing_field(field)
+        require(data, "agent_id", "to_number", "body")
         if data.get("from_number") == "":
             data["from_number"] = None
         given: dict[str, Any] = super().to_internal_value(data)

@@ -175,11 +175,6 @@ class ThreadList(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="all that the filters find")
 
 
-class MessageList(serializers.Serializer[Any]):
-    messages = MessageOutput(many=True)
-    count = serializers.IntegerField(help_text="all that the filters find")
-
-
 class MessageWithThread(MessageOutput):
     """A text, and the conversation it belongs to."""
 

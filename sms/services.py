@@ -62,18 +62,9 @@ def find_active_agent(account: Account, agent_id: str) -> Agent:
 
 def number_to_text_from(account: Account, agent: Agent, wanted: str | None) -> PhoneNumber:
     """Return the number asked for, whoever it is attached to, else the agent's only one."""
-    numbers = PhoneNumber.objects.of(account).filter(outbound_enabled=True)
-    numbers = numbers.select_related("carrier_account").order_by("created_at", "pk")
     if wanted:
-        number = numbers.filter(phone_number=wanted).first()
-        if number is None:
-            raise ApiError(
-                "from_number_not_owned",
-                "from_number is not one of your imported numbers with outbound enabled.",
-                details={"field": "from_number"},
-            )
-        return number
-    own = list(numbers.filter(agent=agent)[:2])
+        return find_outbound_number(account, wanted)
+    own = list(_outbound(account).filter(agent=agent).order_by("created_at", "pk")[:2])
     if len(own) == 1:
         return own[0]
     why = "has several numbers" if own else "has no number of its own"
@@ -82,6 +73,25 @@ def number_to_text_from(account: Account, agent: Agent, wanted: str | None) -> P
         f"from_number required - this agent {why}, so specify which imported number to send from",
         details={"field": "from_number"},
     )
+
+
+def find_outbound_number(account: Account, phone_number: str) -> PhoneNumber:
+    """Return the account's number (E.164) that texts may go out by; ApiError
+    ``from_number_not_owned`` for any other.
+    """
+    number = _outbound(account).filter(phone_number=phone_number).first()
+    if number is None:
+        raise ApiError(
+            "from_number_not_owned",
+            "from_number is not one of your imported numbers with outbound enabled.",
+            details={"field": "from_number"},
+        )
+    return number
+
+
+def _outbound(account: Account) -> QuerySet[PhoneNumber]:
+    numbers = PhoneNumber.objects.of(account).filter(outbound_enabled=True)
+    return numbers.select_related("carrier_account")
 
 
 @transaction.atomic

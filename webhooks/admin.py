@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
+from accounts.read_only_admin import ReadOnlyAdmin
 from webhooks import outbox
 from webhooks.models import Attempt, Delivery, Endpoint, Event
 
@@ -22,23 +22,8 @@ _WEEK = timedelta(days=7)
 _STATES = {"enabled": "success", "failing": "warning", "disabled": "danger"}
 
 
-class _LogAdmin(ModelAdmin):
-    """Rows that the machine writes."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-
 @admin.register(Endpoint)
-class EndpointAdmin(_LogAdmin):
+class EndpointAdmin(ReadOnlyAdmin):
     when_empty = (
         "Your server is told of every event once it has an endpoint. Make one over the API: "
         "POST /v1/webhook-endpoints for the account, or /v1/integrations/webhook/number/{number}."
@@ -89,7 +74,7 @@ class EndpointAdmin(_LogAdmin):
 
 
 @admin.register(Event)
-class EventAdmin(_LogAdmin):
+class EventAdmin(ReadOnlyAdmin):
     list_display = ("event_id", "type", "subject", "created_at", "account")
     list_filter = ("type", ("created_at", RangeDateTimeFilter), "account")
     list_filter_submit = True
@@ -105,7 +90,7 @@ class EventAdmin(_LogAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(_LogAdmin):
+class DeliveryAdmin(ReadOnlyAdmin):
     list_display = (
         "event",
         "event_type",
@@ -143,7 +128,7 @@ class DeliveryAdmin(_LogAdmin):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(_LogAdmin):
+class AttemptAdmin(ReadOnlyAdmin):
     list_display = ("event_id", "number", "at", "status_code", "error", "duration_ms", "endpoint")
     list_filter = ("status_code", ("at", RangeDateTimeFilter), "delivery__endpoint__kind")
     list_filter_submit = True

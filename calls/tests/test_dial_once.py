@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from agents.tests.twilio_side import form_of, knock
 from calls import dialling
-from calls.admission import admit_next
 from calls.factories import CallFactory, DialAttemptFactory, new_sid
 from calls.models import Call, DialAttempt
+from calls.tests.admitting import admit_next
 from calls.tests.twilio_side import call_json
 
 pytestmark = pytest.mark.django_db

@@ -13,10 +13,10 @@ from accounts.factories import AccountFactory
 from agents.factories import AgentFactory
 from agents.tests.twilio_side import form_of, knock
 from calls import dialling, services
-from calls.admission import admit_next
 from calls.factories import CallFactory, DialAttemptFactory, new_sid
 from calls.lines import lines
 from calls.models import Call, DialAttempt
+from calls.tests.admitting import admit_next
 from calls.tests.twilio_side import accepts_call, call_json, calls_url, refuses_call, token_of
 
 pytestmark = pytest.mark.django_db

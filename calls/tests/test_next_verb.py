@@ -11,10 +11,11 @@ from django.http import HttpResponse
 
 from agents.factories import PhoneNumberFactory
 from agents.tests.twilio_side import knock
-from calls import admission, presence, services, tickets
+from calls import presence, services, tickets
 from calls.factories import CallFactory, new_sid
 from calls.models import Call, MediaTicket
 from calls.presence import Room
+from calls.tests.admitting import admit_next
 from calls.tests.twilio_side import token_of
 
 pytestmark = pytest.mark.django_db
@@ -74,11 +75,11 @@ def test_a_full_house_is_busy_and_leaves_no_row():
 def test_nobody_is_dialled_while_the_house_is_full():
     CallFactory.create()
     media(has_room=False)
-    assert admission.admit_next() is None
+    assert admit_next() is None
 
     media()
 
-    assert admission.admit_next() is not None
+    assert admit_next() is not None
 
 
 def test_a_call_waits_for_a_media_process_and_is_connected_when_one_is_ready():

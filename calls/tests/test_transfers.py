@@ -14,7 +14,6 @@ from django.utils import timezone
 from accounts.models import Suppression
 from agents.tests.twilio_side import form_of, knock
 from calls import (
-    admission,
     handing_over,
     live,
     services,
@@ -26,6 +25,7 @@ from calls import (
 from calls.factories import CallFactory, TransferFactory, new_sid
 from calls.live import MediaRefused
 from calls.models import Call, MediaTicket, Transfer
+from calls.tests.admitting import admit_next
 from calls.tests.twilio_side import call_json, calls_url, token_of
 
 pytestmark = pytest.mark.django_db
@@ -243,7 +243,7 @@ def test_an_answered_cold_transfer_is_a_success_and_frees_the_line():
     assert list(Call.objects.occupying()) == []
     assert list(Call.objects.unfinished()) == [transfer.call]
     CallFactory.create(account=transfer.call.account)
-    assert admission.admit_next() is not None
+    assert admit_next() is not None
 
 
 def test_an_answered_warm_transfer_is_one_when_the_whisper_is_over():

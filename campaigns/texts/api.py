@@ -10,12 +10,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import account_of
-from accounts.errors import ApiError, invalid_field
+from accounts.errors import invalid_field
 from accounts.idempotency import guarded, idempotent
-from accounts.models import Account
 from accounts.paging import page_of
 from accounts.parsing import body
-from agents.models import PhoneNumber
 from campaigns.rows import rows_of_json
 from campaigns.texts import services
 from campaigns.texts.inputs import NewTextCampaign, TextCampaignChange, changes_of, start_kind
@@ -27,23 +25,11 @@ from campaigns.texts.outputs import (
     whole,
 )
 from sms.models import TextCampaign
-from sms.services import find_active_agent
+from sms.services import find_active_agent, find_outbound_number
 
 # A list has no default limit (spec 3.3), but an end.
 MOST = 10_000
 _ALIASES = {"completed": TextCampaign.Status.DONE}
-
-
-def _number(account: Account, from_number: str) -> PhoneNumber:
-    numbers = PhoneNumber.objects.of(account).filter(outbound_enabled=True)
-    number = numbers.filter(phone_number=from_number).first()
-    if number is None:
-        raise ApiError(
-            "from_number_not_owned",
-            "from_number is not one of your imported numbers with outbound enabled.",
-            details={"field": "from_number"},
-        )
-    return number
 
 
 def _whole(campaign: TextCampaign, query: Any = None) -> dict[str, Any]:
@@ -98,7 +84,7 @@ class TextCampaignsView(APIView):
         checked.is_valid(raise_exception=True)
         given = checked.validated_data
         agent = find_active_agent(account, given["agent_id"])
-        number = _number(account, given["from_number"])
+        number = find_outbound_number(account, given["from_number"])
         fields = changes_of(given, agent.timezone, now)
         campaign = services.create(
             account,

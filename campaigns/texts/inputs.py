@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.errors import ApiError, invalid_field, missing_field
+from accounts.errors import ApiError, invalid_field, missing_field, require
 from accounts.fields import E164, Flag, Items, OneOf, Text, Whole
 from accounts.hours.zones import is_timezone
 from agents.models import Agent
@@ -80,12 +80,8 @@ class NewTextCampaign(TextCampaignChange):
     )
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        # Presence comes before form.
         named = renamed(data, _NAMES)
-        for field in ("agent_id", "from_number", "message_template", "recipients"):
-            value = named.get(field)
-            if value is None or (isinstance(value, str) and not value.strip()):
-                raise missing_field(field)
+        require(named, "agent_id", "from_number", "message_template", "recipients")
         if named["recipients"] == []:
             raise ApiError("campaign_no_recipients", "This SMS campaign has nobody to text.")
         return super().to_internal_value(named)

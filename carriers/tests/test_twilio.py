@@ -1,5 +1,4 @@
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,26 +231,6 @@ def test_with_the_real_address_other_product_domains_stay_theirs(settings: Any):
 
     settings.TWILIO_API_URL = "http://127.0.0.1:8002"
     assert twilio.here("https://messaging.twilio.com/v1/x?y=1") == "http://127.0.0.1:8002/v1/x?y=1"
-
-
-def test_a_recording_elsewhere_never_gets_our_credentials(telco: Any, tmp_path: Path):
-    with pytest.raises(Refused):
-        twilio.download_recording(ACCOUNT, "https://evil.test/RE1", tmp_path / "r.wav")
-
-    assert len(telco.calls) == 0
-
-
-def test_a_mono_recording_is_fetched_as_such(telco: Any, tmp_path: Path):
-    telco.get(f"{BASE}/Recordings/RE1.wav?RequestedChannels=2", status=400)
-    telco.get(f"{BASE}/Recordings/RE1.wav", body=b"RIFF")
-
-    twilio.download_recording(
-        ACCOUNT,
-        f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT.sid}/Recordings/RE1",
-        tmp_path / "r.wav",
-    )
-
-    assert (tmp_path / "r.wav").read_bytes() == b"RIFF"
 
 
 def test_twilios_published_signature_is_valid_and_any_change_is_not():

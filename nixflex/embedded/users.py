@@ -205,10 +205,6 @@ def _guarded(files: Files) -> bool:
     return False
 
 
-def _up_or_stopping(files: Files) -> bool:
-    return _guarded(files)
-
-
 def in_use(data_dir: Path, name: str) -> bool:
     """Whether this server runs or is about to."""
     return data_dir.exists() and _guarded(Files(data_dir, name))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from sandbox.model.words import STOPWORDS, TOPICS, content_stems, stem, tokens, topic_stems
+from sandbox.model.words import TOPICS, content_stems, stem, tokens, topic_stems
 
 _GENERIC = {
     stem(w)
@@ -105,8 +105,3 @@ def best_facts(question: str, facts: Sequence[str], context: str = "", limit: in
 def overlap(one: str, other: str) -> int:
     """How many content words two texts share."""
     return len(content_stems(one) & content_stems(other))
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a text that say something."""
-    return [word for word in tokens(text) if word not in STOPWORDS]

@@ -50,7 +50,6 @@ _SAYING = re.compile(
     r"(?:the |all |any )?\w+)(?:\s+know)?|say|mention|explain|state|answer|"
     r"reply)\s*(?:that\s+|:\s*|,\s*)"
     r"(.+)$", re.I)  # fmt: skip
-_SAY_PLAIN = re.compile(r"^(?:say|answer|reply)\s+(?:that\s+)?[\"“]?(.+?)[\"”]?$", re.I)
 _IDENTITY = re.compile(
     r"^(?:you are|you're|you will be|act as|your name is|vous êtes|tu es|eres|usted es|du "
     r"bist|sie sind)\s+(.+)$",
