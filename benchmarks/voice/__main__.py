@@ -69,6 +69,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--calls", nargs="+", type=int, help="these loads, instead of all steps")
     parser.add_argument("--rounds", type=int, default=3, help="of the side-by-side load")
     parser.add_argument("--again", action="store_true", help="write the last run's report again")
+    parser.add_argument(
+        "--transcriber",
+        choices=["nova-3", "flux"],
+        default="nova-3",
+        help="flux: our engine alone, with answers ahead of the turn's end; no report",
+    )
     parser.add_argument("--seconds", type=float, default=25.0, help="measured in each round")
     return parser.parse_args()
 
@@ -80,14 +86,15 @@ async def main() -> None:
         report.write([Round.of(values) for values in json.loads(results.read_text("utf-8"))])
         return
     os.sched_setaffinity(0, {systems.HARNESS_CORE})
-    names = options.only or list(SIDE_BY_SIDE)
-    stubs = Stubs()
+    flux = options.transcriber == "flux"
+    names = ["nixflex"] if flux else options.only or list(SIDE_BY_SIDE)
+    stubs = Stubs(flux=flux)
     runner = web.AppRunner(stubs.app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     port = systems.free_port()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
     url = f"http://127.0.0.1:{port}"
-    house = systems.House(url) if "nixflex" in names else None
+    house = systems.House(url, TRANSCRIBER=options.transcriber) if "nixflex" in names else None
     bench = Bench(stubs, url, house)
     # Engines inherit it: other work on the machine then waits for both. Root only.
     with contextlib.suppress(PermissionError):
@@ -108,12 +115,14 @@ async def main() -> None:
                     await bench.measure(name, SIDE_BY_SIDE[name], options.seconds)
             for name in names:
                 await _step(bench, name, options.seconds)
-            report.write(bench.done)
+            if not flux:
+                report.write(bench.done)
     finally:
         if house is not None:
             house.close()
         await runner.cleanup()
-        results.write_text(json.dumps([r.json() for r in bench.done]), encoding="utf-8")
+        if not flux:
+            results.write_text(json.dumps([r.json() for r in bench.done]), encoding="utf-8")
 
 
 async def _step(bench: Bench, name: str, seconds: float) -> None:

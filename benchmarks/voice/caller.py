@@ -15,7 +15,6 @@ from functools import cache
 import aiohttp
 
 from benchmarks.voice import speech
-from benchmarks.voice.stubs import FLOOR_MS
 
 PAUSE_S = 1.0
 INTERRUPTS_AFTER_S = 1.0
@@ -56,8 +55,12 @@ class Measures:
 class Caller:
     """One call until ``stop`` is set; adds what it sees to ``measures`` while they count."""
 
-    def __init__(self, way: Way, number: int, measures: Measures, stop: asyncio.Event) -> None:
+    def __init__(
+        self, way: Way, number: int, measures: Measures, stop: asyncio.Event, floor_ms: int
+    ) -> None:
+        """``floor_ms``: what the stubs themselves take from the last voiced frame to an answer."""
         self._way, self._number, self._measures, self._stop = way, number, measures, stop
+        self._floor_ms = floor_ms
         self._clock = asyncio.get_running_loop().time
         self._stream = f"MZ{number:032x}"
         self._play_end = 0.0
@@ -208,7 +211,7 @@ class Caller:
         measures = self._measures
         if self._asked is not None:
             if measures.counting:
-                measures.added.append((now - self._asked) * 1000 - FLOOR_MS)
+                measures.added.append((now - self._asked) * 1000 - self._floor_ms)
             self._asked = None
             self._may_cut, self._may_mumble = self._turn % 3 == 2, self._turn % 3 == 1
         elif self._cut_at is not None:

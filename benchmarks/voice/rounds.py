@@ -64,7 +64,7 @@ async def run(
         people = []
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             for number, way in enumerate(ways(engine, calls)):
-                caller = Caller(way, number, measures, stop)
+                caller = Caller(way, number, measures, stop, stubs.floor_ms)
                 people.append(asyncio.create_task(caller.run(session)))
                 await asyncio.sleep(RAMP_S)
             await asyncio.sleep(SETTLE_S)

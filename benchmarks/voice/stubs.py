@@ -4,12 +4,15 @@ They speak the wire protocols of Deepgram and Anthropic as far as the engines ne
 nothing by themselves: the transcriber goes by the energy of the audio it is sent.
 
     transcriber  SpeechStarted and first interim 300 ms after the voice began, the final with
-                 ``speech_final`` 100 ms after its last voiced frame
+                 ``speech_final`` 100 ms after its last voiced frame; Flux: StartOfTurn 300 ms after
+                 the voice began, EagerEndOfTurn 100 ms and EndOfTurn 500 ms after its last voiced
+                 frame, by the audio that it has, of which it is sent 80 ms at a time
     model        first token after 200 ms, another each 10 ms
     voice        first audio 80 ms after a text, all of it at once
 
 So an engine that costs nothing answers ``FLOOR_MS`` after the caller's last voiced frame: the first
-sentence of the answer has twelve words.
+sentence of the answer has twelve words. With Flux, one that writes and speaks ahead of the turn's
+end answers ``FLUX_FLOOR_MS`` after it.
 """
 
 import asyncio
@@ -34,6 +37,9 @@ ANSWER = (
 WORDS = ANSWER.split()
 FIRST_SENTENCE = next(index for index, word in enumerate(WORDS, 1) if word.endswith("."))
 FLOOR_MS = ENDPOINT_MS + FIRST_TOKEN_MS + TOKEN_MS * (FIRST_SENTENCE - 1) + VOICE_MS
+FLUX_END_MS = 500
+FLUX_FLOOR_MS = max(FLUX_END_MS, FLOOR_MS)
+FLUX_UPDATE_MS = 240
 PIECE_MS = 200
 _TONE_MULAW = bytes([0x9E, 0x8E, 0x9E, 0xFF, 0x1E, 0x0E, 0x1E, 0x7F] * 200)
 
@@ -51,11 +57,13 @@ async def _forgive_goodbyes(request: web.Request, handler: Any) -> web.StreamRes
 class Stubs:
     """The three services of one harness; ``lags`` says how late its own clock was, in ms."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, flux: bool = False) -> None:
+        self.floor_ms = FLUX_FLOOR_MS if flux else FLOOR_MS
         self.app = web.Application(middlewares=[_forgive_goodbyes])
         self.app.add_routes(
             [
                 web.get("/v1/listen", self._listen),
+                web.get("/v2/listen", self._listen),
                 web.get("/v1/speak", self._speak),
                 web.post("/v1/speak", self._speak_once),
                 web.post("/v1/messages", self._messages),
@@ -76,7 +84,8 @@ class Stubs:
     async def _listen(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
-        ear = _Ear(self, socket, request.query)
+        kind = _FluxEar if request.path.startswith("/v2") else _Ear
+        ear = kind(self, socket, request.query)
         self.sockets[request.path] += 1
         try:
             async for message in socket:
@@ -251,3 +260,48 @@ class _Ear:
     def close(self) -> None:
         if self._interims is not None:
             self._interims.cancel()
+
+
+class _FluxEar(_Ear):
+    """The same ear behind Flux's protocol. It goes by the time of the audio alone."""
+
+    _heard_ms = 0
+    _voice_began = 0
+    _told = 0
+    _eager = False
+
+    async def _hear_frame(self, frame: bytes) -> None:
+        self._heard_ms += 20
+        if speech.is_voiced(frame):
+            self._quiet_ms = 0
+            if not self._text:
+                self._text = speech.by_first_frame().get(frame, speech.QUESTION)
+                self._voice_began = self._heard_ms
+                self._told = self._heard_ms + INTERIM_MS - FLUX_UPDATE_MS
+            elif self._eager:
+                self._eager = False
+                await self._turn("TurnResumed", self._text)
+        elif self._text:
+            self._quiet_ms += 20
+        if self._quiet_ms == ENDPOINT_MS and self._text and not self._eager:
+            self._eager = True
+            await self._turn("EagerEndOfTurn", self._text)
+        elif self._quiet_ms >= FLUX_END_MS and self._text:
+            text, self._text, self._eager = self._text, "", False
+            await self._turn("EndOfTurn", text)
+        elif self._heard_ms - self._told >= FLUX_UPDATE_MS:
+            self._told = self._heard_ms
+            steps = (self._heard_ms - self._voice_began) // INTERIM_MS if self._text else 0
+            starts = steps and self._heard_ms - self._voice_began == INTERIM_MS
+            so_far = " ".join(self._text.split()[: 2 * steps])
+            await self._turn("StartOfTurn" if starts else "Update", so_far)
+
+    async def _turn(self, event: str, text: str) -> None:
+        words = [{"word": word, "confidence": 0.98} for word in text.split()]
+        turn = {
+            "type": "TurnInfo", "request_id": "r", "sequence_id": 0, "turn_index": 0,
+            "event": event, "audio_window_start": 0.0, "audio_window_end": self._heard_ms / 1000,
+            "transcript": text, "words": words, "end_of_turn_confidence": 0.8,
+        }  # fmt: skip
+        if not self._socket.closed:
+            await self._socket.send_str(json.dumps(turn))
