@@ -16,6 +16,11 @@ def _cipher() -> MultiFernet:
     return _fernet(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
+def decrypted(ciphertext: str) -> str:
+    """Return what a field's ciphertext says; for queries that pass the field by."""
+    return _cipher().decrypt(ciphertext.encode()).decode() if ciphertext else ciphertext
+
+
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
     """Text that only ciphertext of leaves the process. Not searchable; empty stays empty."""
 
@@ -24,4 +29,4 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
         return _cipher().encrypt(value.encode()).decode() if value else value
 
     def from_db_value(self, value: str | None, *_: object) -> str | None:
-        return _cipher().decrypt(value.encode()).decode() if value else value
+        return decrypted(value) if value else value

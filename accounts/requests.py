@@ -12,6 +12,10 @@ from django.http.response import HttpResponseBase
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
 
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(8)}"
+
+
 class RequestIdMiddleware:
     """Give every response, errors included, ``x-request-id: req_<16 hex>``, and the same as
     ``x-railway-request-id``, which the official SDK reads. Log lines have it as ``request_id``.
@@ -29,7 +33,7 @@ class RequestIdMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        request_id = f"req_{secrets.token_hex(8)}"
+        request_id = new_request_id()
         # Bound until the next request: Django logs a refusal after the last middleware is through.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if self._is_async:

@@ -129,13 +129,12 @@ def remember(
     at: datetime,
     text: str,
     is_outbound: bool,
-    is_new: bool = False,
 ) -> Note | None:
     """Keep what a call or text left, under its id; the same ``source`` again replaces the text.
 
     ``source`` is the public id (``call_…``, ``msg_…``), ``text`` says what was recorded, in the
     third person. None, and nothing kept, for a withheld number or an empty text. An operator's
-    private mark stays. ``is_new``: nothing can have been kept under ``source``, which saves a look.
+    private mark stays.
     """
     words = " ".join(text.split())
     if not words or not is_person(person):
@@ -148,10 +147,14 @@ def remember(
         "at": at,
         "text": words,
     }
-    if is_new:
-        return Note.objects.create(account=account, source=source, **fields)
     note, _ = Note.objects.update_or_create(account=account, source=source, defaults=fields)
     return note
+
+
+def remember_new(notes: Iterable[Note]) -> None:
+    """Keep many notes, in one statement, under ids under which nothing can have been kept. What
+    ``remember`` would not keep is left out."""
+    Note.objects.bulk_create(note for note in notes if note.text and is_person(note.person))
 
 
 def forget_source(account: Account, source: str) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path
 
+from sms import intake
+
 
 async def no_socket(_scope: Any, receive: Any, send: Any) -> None:
     """Refuse a socket at an address that has none; the peer sees HTTP 403."""
@@ -38,7 +40,14 @@ if os.environ.get("NIXFLEX_ROLE") != "web":
 
 routes.append(re_path("", no_socket))  # type: ignore[arg-type]
 
-protocols: dict[str, Any] = {"http": django_application, "websocket": URLRouter(routes)}
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    """Texts that come in do not pay for what pages and the API need around a request."""
+    application = intake.received if scope["path"] == intake.PATH else django_application
+    await application(scope, receive, send)
+
+
+protocols: dict[str, Any] = {"http": http, "websocket": URLRouter(routes)}
 if len(routes) > 1:
     protocols["lifespan"] = lifespan
 application = ProtocolTypeRouter(protocols)

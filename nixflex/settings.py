@@ -176,6 +176,7 @@ CELERY_TASK_ROUTES = {
         "campaigns.tasks.dispatch",
         "nixflex.tasks.heartbeat",
         "sms.tasks.send",
+        "sms.tasks.take_in",
     )
 }
 CELERY_BEAT_SCHEDULE = {

@@ -1,11 +1,12 @@
-"""A text came in: stored once, and at once decided whether it gets an automatic answer."""
+"""Texts come in: each stored once, and at once decided whether it gets an automatic answer."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import Suppression
@@ -16,7 +17,7 @@ from agents.models import Agent, PhoneNumber
 from sms import news, nudges, segments
 from sms.confirmations import confirmation
 from sms.keywords import Keyword, is_from_machine, keyword_in
-from sms.models import Message, Thread
+from sms.models import Arrival, Message, Thread
 from sms.remembering import remember_received
 from sms.services import send_text
 from sms.sight import Sight, look
@@ -28,102 +29,122 @@ Reply = Message.Reply
 MAY_REFUSE = "The person may not want to be contacted any more."
 
 
-def receive(
-    number: PhoneNumber,
-    *,
-    carrier_sid: str,
-    from_number: str,
-    body: str,
-    media: list[dict[str, str]] | None = None,
-    opt_out_type: str = "",
-    at: datetime | None = None,
-) -> Message | None:
-    """Store a text to ``number`` and have it answered, if it may be; None if it was stored before.
+# Of as many threads as texts came in, in one statement.
+_NOTE = """
+    UPDATE sms_thread AS thread
+    SET last_message_at = greatest(thread.last_message_at, text.at), unread = thread.unread + 1,
+        answer_due_at = text.answer_due_at, answer_failures = text.answer_failures,
+        needs_human = text.needs_human
+    FROM unnest(
+        %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::smallint[], %s::text[]
+    ) AS text(thread_id, at, answer_due_at, answer_failures, needs_human)
+    WHERE thread.id = text.thread_id
+"""
 
-    ``at`` is when it was written, where that is not now.
+
+def receive(arrival: Arrival) -> Message | None:
+    """Store one text, as ``receive_all`` does; None if it was stored before.
+
+    The text need not be a row, but its number is one of ``known_numbers``.
+    """
+    try:
+        return next(iter(receive_all([arrival])), None)
+    except IntegrityError:
+        # Its copy came at the same time and was stored first; all that this one did is undone.
+        account, sid = arrival.number.account, arrival.carrier_sid
+        if Message.objects.filter(account=account, carrier_sid=sid).exists():
+            return None
+        raise
+
+
+@transaction.atomic
+def receive_all(arrivals: Sequence[Arrival]) -> list[Message]:
+    """Store texts and have them answered, where they may be; return those not stored before.
+
+    At most one of each number and person, with numbers as ``known_numbers`` has them.
+    IntegrityError if one is stored elsewhere at the same time: then none is stored here.
 
     Who opts out, in a keyword or in plain words, is entered in the suppression ledger here, before
     anything is answered. The carrier's own keywords it answers itself; to others one confirmation
     goes out, and then nothing.
     """
-    try:
-        with transaction.atomic():
-            return _receive(number, carrier_sid, from_number, body, media or [], opt_out_type, at)
-    except IntegrityError:
-        # Its copy came at the same time and was stored first; all that this one did is undone.
-        if Message.objects.filter(account=number.account, carrier_sid=carrier_sid).exists():
-            return None
-        raise
+    messages = [
+        _settle(arrival, sight)
+        for arrival, sight in zip(arrivals, look(arrivals), strict=True)
+        if not sight.seen
+    ]
+    if not messages:
+        return messages
+    Message.objects.bulk_create(messages)
+    remember_received(messages)
+    threads = [message.thread for message in messages]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _NOTE,
+            [
+                [thread.pk for thread in threads],
+                [message.created_at for message in messages],
+                [thread.answer_due_at for thread in threads],
+                [thread.answer_failures for thread in threads],
+                [thread.needs_human for thread in threads],
+            ],
+        )
+    for message in messages:
+        news.tell(message)
+    if any(message.reply == Reply.PENDING for message in messages):
+        nudge = partial(nudges.answer, settings.SMS_ANSWER_AFTER_SECONDS)
+        transaction.on_commit(nudge, robust=True)
+    return messages
 
 
-def _receive(
-    number: PhoneNumber,
-    carrier_sid: str,
-    from_number: str,
-    body: str,
-    media: list[dict[str, str]],
-    opt_out_type: str,
-    at: datetime | None,
-) -> Message | None:
-    now = at or timezone.now()
-    sight = look(number, from_number, carrier_sid, now)
-    if sight.seen:
-        return None
-    thread = sight.thread
+def _settle(arrival: Arrival, sight: Sight) -> Message:
+    """Decide what a text gets for an answer; return it and its thread as they are to be stored."""
+    number, body, thread = arrival.number, arrival.body, sight.thread
     size, agent = segments.size_of(body), thread.agent or number.agent
     message = Message(
         account=number.account,
-        carrier_sid=carrier_sid,
+        carrier_sid=arrival.carrier_sid,
         thread=thread,
         direction=Message.Direction.INBOUND,
         origin=Message.Origin.PERSON,
         agent=agent,
         agent_public_id=agent.agent_id if agent else "",
-        from_number=from_number,
+        from_number=arrival.from_number,
         to_number=number.phone_number,
         body=body,
         encoding=size.encoding,
         segments=size.segments,
-        media=media,
+        media=arrival.media,
         status=Message.Status.RECEIVED,
-        created_at=now,
+        created_at=arrival.at,
     )
-    thread.last_message_at = max(thread.last_message_at, now)
-    thread.unread += 1
-    keyword, refusal = keyword_in(body, opt_out_type), find_refusal(body)
+    keyword, refusal = keyword_in(body, arrival.opt_out_type), find_refusal(body)
     if keyword is not None and (reply := _act_on(keyword, message, number)):
         message.reply = reply
     elif refusal is not None and _enter(refusal, message, number):
         message.reply = Reply.OPT_OUT
     else:
-        message.reply = _decide(message, sight, number, now)
+        message.reply = _decide(message, sight, number)
         if refusal is not None and refusal.needs_confirmation:
             # The model asks, or uses its tool; and a person looks.
             thread.needs_human = MAY_REFUSE
     if message.reply == Reply.PENDING:
         wait = timedelta(seconds=settings.SMS_ANSWER_AFTER_SECONDS)
         thread.answer_due_at, thread.answer_failures = timezone.now() + wait, 0
-        transaction.on_commit(
-            partial(nudges.answer, settings.SMS_ANSWER_AFTER_SECONDS), robust=True
-        )
     elif message.reply in {Reply.OPT_OUT, Reply.AUTOMATIC, Reply.LIMIT}:
         thread.answer_due_at = None  # nothing that waits is answered any more
         thread.messages.filter(reply=Reply.PENDING).update(reply=message.reply)
     if message.reply in _FOR_HUMANS and not thread.needs_human:
         thread.needs_human = _FOR_HUMANS[Reply(message.reply)]
-    message.save(force_insert=True)
-    remember_received(message)
-    thread.save(
-        update_fields=[
-            "last_message_at",
-            "unread",
-            "answer_due_at",
-            "answer_failures",
-            "needs_human",
-        ]
-    )
-    news.tell(message)
     return message
+
+
+def takes_effect_at_once(arrival: Arrival) -> bool:
+    """Say whether a text changes what this person may be sent: a keyword, or a certain refusal."""
+    if keyword_in(arrival.body, arrival.opt_out_type) is not None:
+        return True
+    refusal = find_refusal(arrival.body)
+    return refusal is not None and not refusal.needs_confirmation
 
 
 _FOR_HUMANS = {
@@ -200,7 +221,7 @@ def _confirm(message: Message, number: PhoneNumber, words: str) -> None:
         )
 
 
-def _decide(message: Message, sight: Sight, number: PhoneNumber, now: datetime) -> str:
+def _decide(message: Message, sight: Sight, number: PhoneNumber) -> str:
     """Return whether an automatic answer is due, or why not."""
     thread = sight.thread
     if is_from_machine(message.from_number, message.body):
@@ -209,7 +230,7 @@ def _decide(message: Message, sight: Sight, number: PhoneNumber, now: datetime) 
         return Reply.OPT_OUT
     if thread.taken_over_at is not None:
         return Reply.HUMAN
-    agent = answering_agent(thread, number, now)
+    agent = answering_agent(thread, number, message.created_at)
     if isinstance(agent, str):
         return agent
     if sight.is_loop(message.body, settings.SMS_ANSWERS_PER_HOUR):

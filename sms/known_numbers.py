@@ -4,6 +4,7 @@ Loading a number, its account, agent, key and carrier anew takes longer than all
 with a text that comes in; whether any of the five rows has changed is asked each time.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection
@@ -20,32 +21,26 @@ _VERSIONS = """
     JOIN accounts_carrieraccount AS carrier ON carrier.id = number.carrier_account_id
     LEFT JOIN agents_agent AS agent ON agent.id = number.agent_id
     LEFT JOIN accounts_apikey AS key ON key.id = agent.api_key_id
-    WHERE number.phone_number = %s
+    WHERE number.id = ANY(%s)
 """
 _AT_MOST = 1_000
-_known: dict[str, tuple[Any, PhoneNumber]] = {}
+_known: dict[int, tuple[Any, PhoneNumber]] = {}
 
 
-def known_number(phone_number: str) -> PhoneNumber | None:
-    """Return the imported number with its account, agent and carrier account; None if there is
-    none. What is returned is shared: read it only."""
+def known_numbers(pks: Iterable[int]) -> dict[int, PhoneNumber]:
+    """Return numbers with their accounts, agents and carrier accounts, by primary key. What is
+    returned is shared: read it only."""
     with connection.cursor() as cursor:
-        cursor.execute(_VERSIONS, [phone_number])
-        version = cursor.fetchone()
-    if version is None:
-        _known.pop(phone_number, None)
-        return None
-    kept = _known.get(phone_number)
-    if kept is not None and kept[0] == version:
-        return kept[1]
-    # Loaded after it was asked for: a change in between is found out the next time.
-    number = (
-        PhoneNumber.objects.select_related("account", "agent__api_key", "carrier_account")
-        .filter(phone_number=phone_number)
-        .first()
-    )
-    if number is not None:
+        cursor.execute(_VERSIONS, [list(pks)])
+        versions = {row[0]: row for row in cursor.fetchall()}
+    changed = [pk for pk, version in versions.items() if _known.get(pk, (None,))[0] != version]
+    if changed:
         if len(_known) >= _AT_MOST:
             _known.clear()
-        _known[phone_number] = (version, number)
-    return number
+        # Loaded after it was asked for: a change in between is found out the next time.
+        numbers = PhoneNumber.objects.select_related(
+            "account", "agent__api_key", "carrier_account"
+        ).filter(pk__in=changed)
+        for number in numbers:
+            _known[number.pk] = (versions[number.pk], number)
+    return {pk: _known[pk][1] for pk in versions if pk in _known}

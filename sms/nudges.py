@@ -5,11 +5,17 @@ from celery import current_app
 # By name: what is enqueued here imports what calls this.
 SEND = "sms.tasks.send"
 ANSWER = "sms.tasks.answer"
+TAKE_IN = "sms.tasks.take_in"
 
 
 def send() -> None:
     """Have a worker send the texts that are due."""
     current_app.send_task(SEND)
+
+
+def take_in() -> None:
+    """Have a worker take in the texts that have arrived."""
+    current_app.send_task(TAKE_IN)
 
 
 def answer(after_s: float) -> None:

@@ -14,7 +14,7 @@ from agents.models import PhoneNumber
 from carriers import twilio
 from carriers.errors import CarrierError
 from sms.inbound import receive
-from sms.models import Message
+from sms.models import Arrival, Message
 
 log = structlog.get_logger(__name__)
 
@@ -64,24 +64,21 @@ def _recover(number: PhoneNumber, now: datetime) -> int:
         .filter(carrier_sid__in=[text.sid for text in texts])
         .values_list("carrier_sid", flat=True)
     )
-    due = [
-        text
-        for text in texts
-        if text.sid not in known
-        and text.created_at is not None
-        and number.created_at < text.created_at < now - LEAVE_TO_WEBHOOK
-    ]
-    found = 0
-    for text in due:
-        taken = receive(
-            number,
+    lost = [
+        Arrival(
+            number=number,
             carrier_sid=text.sid,
             from_number=text.from_,
             body=text.body,
             media=list(text.media),
             at=text.created_at,
         )
-        found += taken is not None
+        for text in texts
+        if text.sid not in known
+        and text.created_at is not None
+        and number.created_at < text.created_at < now - LEAVE_TO_WEBHOOK
+    ]
+    found = sum(receive(arrival) is not None for arrival in lost)
     if found:
         log.warning("texts_recovered", number=number.pk, count=found)
     cache.set(key, now, None)

@@ -1,5 +1,8 @@
 """Texts as notes: what a later call, or a text through another number, may know of them."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from agents import history
 from agents.models import Note
 from sms.models import Message
@@ -10,16 +13,19 @@ _UNSAID = frozenset({Message.Reply.KEYWORD, Message.Reply.AUTOMATIC})
 _QUOTES = str.maketrans("“”", '""')
 
 
-def remember_received(message: Message) -> None:
-    """Keep what a person wrote."""
-    if message.reply not in _UNSAID:
-        _remember(message, person=message.from_number)
+def remember_received(messages: Iterable[Message]) -> None:
+    """Keep what people wrote just now."""
+    history.remember_new(
+        Note(account=message.account, source=message.message_id, **_noted(message))
+        for message in messages
+        if message.reply not in _UNSAID
+    )
 
 
 def remember_sent(message: Message) -> None:
     """Keep what we wrote, once the carrier has sent it on."""
     if message.origin != Message.Origin.OPT_OUT:
-        _remember(message, person=message.to_number)
+        history.remember(message.account, source=message.message_id, **_noted(message))
 
 
 def forget_unsent(message: Message) -> None:
@@ -32,19 +38,18 @@ def _quoted(words: str) -> str:
     return f"“{words.translate(_QUOTES)}”"
 
 
-def _remember(message: Message, *, person: str) -> None:
+def _noted(message: Message) -> dict[str, Any]:
     inbound = message.direction == Message.Direction.INBOUND
-    words = " ".join(message.body.split()) or ("sent a picture or file" if message.media else "")
-    if not words:
-        return
-    history.remember(
-        message.account,
-        person=person,
-        our_number=message.to_number if inbound else message.from_number,
-        kind=Note.Kind.TEXT,
-        source=message.message_id,
-        at=message.sent_at or message.created_at,
-        text=_quoted(words) if message.body.strip() else words,
-        is_outbound=not inbound,
-        is_new=inbound,
-    )
+    words = " ".join(message.body.split())
+    if words:
+        words = _quoted(words)
+    elif message.media:
+        words = "sent a picture or file"
+    return {
+        "person": message.from_number if inbound else message.to_number,
+        "our_number": message.to_number if inbound else message.from_number,
+        "kind": Note.Kind.TEXT,
+        "at": message.sent_at or message.created_at,
+        "text": words,
+        "is_outbound": not inbound,
+    }

@@ -3,13 +3,19 @@ left to do."""
 
 from celery import shared_task
 
-from sms import answering, recovery, sending, statuses, window
+from sms import answering, arrivals, recovery, sending, statuses, window
 
 
 @shared_task
 def send() -> None:
     """Send the texts that are due, at the carrier's pace."""
     sending.send_due()
+
+
+@shared_task
+def take_in() -> None:
+    """Take in the texts that have arrived."""
+    arrivals.take_in()
 
 
 @shared_task
@@ -20,7 +26,9 @@ def answer() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find what lost news left behind: doubtful texts, silent ones, ended windows, answers due."""
+    """Find what lost news left behind: arrivals, doubtful texts, silent ones, ended windows,
+    answers due."""
+    arrivals.take_in()
     sending.reconcile()
     statuses.ask_about_silent()
     window.close_expired()

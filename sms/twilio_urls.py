@@ -3,6 +3,5 @@ from django.urls import path
 from sms import webhooks
 
 urlpatterns = [
-    path("sms/", webhooks.received),
     path("sms-status/", webhooks.status),
 ]

@@ -15,7 +15,7 @@ from agents.models import PhoneNumber
 from agents.tests.outside import official_sdk
 from campaigns.texts import dispatch, services
 from sms import inbound, sending, statuses
-from sms.models import Message, MessagePart, TextCampaign, TextRecipient
+from sms.models import Arrival, Message, MessagePart, TextCampaign, TextRecipient
 
 pytestmark = pytest.mark.django_db
 sdk = official_sdk()
@@ -114,7 +114,8 @@ def test_replies_are_counted_and_answered_in_the_campaigns_context(client: Clien
         carrier_says("delivered")
 
     for sid in ("SM1", "SM2"):
-        message = inbound.receive(number, carrier_sid=sid, from_number=ANNA, body=f"Yes {sid}!")
+        text = Arrival(number=number, carrier_sid=sid, from_number=ANNA, body=f"Yes {sid}!")
+        message = inbound.receive(text)
         assert message is not None
         assert message.reply == "pending"
         assert message.thread.context_prompt == "Offer Tuesday."

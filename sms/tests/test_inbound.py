@@ -16,10 +16,10 @@ from accounts.models import Suppression
 from accounts.suppression import is_suppressed, suppress
 from agents.factories import PhoneNumberFactory
 from agents.models import Agent, PhoneNumber
-from sms import sending, services, window
+from sms import arrivals, sending, services, window
 from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
-from sms.models import Message, Thread
-from sms.tests.twilio_side import sends, takes_texts, texts_us
+from sms.models import Arrival, Message, Thread
+from sms.tests.twilio_side import brings, brings_all, sends, takes_texts, texts_us
 
 pytestmark = pytest.mark.django_db
 
@@ -56,14 +56,36 @@ def test_a_text_is_stored_once_and_answered_with_nothing():
     assert thread.unread == 1
 
 
-def test_a_text_is_taken_in_with_few_questions_to_the_database(
-    django_assert_max_num_queries: Any,
+def test_the_carrier_has_its_answer_after_two_questions_to_the_database(
+    django_assert_num_queries: Any,
 ):
     thread = ThreadFactory.create(open=True)
-    texts_us(thread.number, "Is it still on?")
+    assert thread.number is not None
 
-    with django_assert_max_num_queries(8):  # a savepoint and its release included
-        texts_us(thread.number, "At 3?")
+    with django_assert_num_queries(2):  # whose number it is, and the text's row
+        assert brings(thread.number).status_code == 200
+
+    assert not Message.objects.exists()
+    assert arrivals.take_in() == 1
+    assert newest(thread).reply == "pending"
+
+
+@pytest.mark.parametrize("people", [1, 10])
+def test_texts_are_taken_in_with_as_many_questions_for_ten_as_for_one(
+    django_assert_num_queries: Any, people: int
+):
+    number = PhoneNumberFactory.create(sms_reply_enabled=True)
+    for body in ("Hello", "At 3?"):
+        for n in range(people):
+            brings(number, From=f"+44738617{n:04}", Body=body)
+        if body == "Hello":
+            arrivals.take_in()
+    listeners = people
+
+    with django_assert_num_queries(14 + listeners):
+        assert arrivals.take_in() == people
+
+    assert Message.objects.inbound().filter(reply="pending").count() == 2 * people
 
 
 def test_a_change_to_a_number_its_agent_or_its_carrier_holds_for_the_next_text():
@@ -94,18 +116,37 @@ def test_copies_of_a_text_that_come_at_the_same_time_are_stored_once_and_stop_on
     number = PhoneNumberFactory.create(sms_reply_enabled=True)
     sid = new_sid()
 
-    def bring(_: int) -> int:
+    answers = brings_all(number, [{"Body": "stop!", "MessageSid": sid}] * 8)
+
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert Message.objects.inbound().count() == 1
+    assert Message.objects.filter(origin="opt_out").count() == 1
+    assert Suppression.objects.count() == Thread.objects.get().unread == 1
+    assert not Arrival.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_beside_each_other_take_each_text_in_once_and_each_persons_in_order():
+    number = PhoneNumberFactory.create(sms_reply_enabled=True)
+    people = [f"+4473861723{n:02}" for n in range(10)]
+    texts = [{"From": one, "Body": f"Word {n}"} for n in range(5) for one in people]
+    brings_all(number, texts)
+
+    def work(_: int) -> int:
         try:
-            return texts_us(number, "stop!", sid).status_code
+            return arrivals.take_in()
         finally:
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(bring, range(8))) == [200] * 8
+        counts = list(pool.map(work, range(4)))
 
-    assert Message.objects.inbound().count() == 1
-    assert Message.objects.filter(origin="opt_out").count() == 1
-    assert Suppression.objects.count() == Thread.objects.get().unread == 1
+    taken = sum(counts) + arrivals.take_in()
+    assert taken == len(texts) == Message.objects.inbound().count()
+    for thread in Thread.objects.all():
+        bodies = list(thread.messages.order_by("pk").values_list("body", flat=True))
+        assert bodies == [f"Word {n}" for n in range(5)]
+        assert thread.unread == 5
 
 
 def test_a_text_with_a_wrong_signature_leaves_nothing():

@@ -1,6 +1,8 @@
 """Texting against the sandbox's carrier and model as processes, through the official SDK."""
 
 import json
+import socket
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,7 +11,10 @@ from typing import Any
 
 import pytest
 import time_machine
+import uvicorn
+from django.conf import settings
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from accounts.factories import ApiKeyFactory, CarrierAccountFactory
 from accounts.suppression import is_suppressed
@@ -17,7 +22,7 @@ from agents.factories import PhoneNumberFactory
 from agents.models import PhoneNumber
 from agents.tests.outside import Sandbox, official_sdk, running_sandbox
 from carriers import twilio
-from sms import answering, sending, statuses
+from sms import answering, arrivals, sending, statuses
 from sms.models import Message, MessagePart
 from sms.segments import size_of
 
@@ -36,9 +41,22 @@ def _process() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def outside(_process: Sandbox, live_server: Any, settings: Any) -> Iterator[Sandbox]:
+def web() -> Iterator[str]:
+    """The web process' own server, where Django's knows nothing of what stands before Django."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    application = import_string(settings.ASGI_APPLICATION)
+    server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_config=None))
+    serving = threading.Thread(target=server.run, args=([listening],))
+    serving.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    serving.join()
+
+
+@pytest.fixture
+def outside(_process: Sandbox, web: str, settings: Any) -> Iterator[Sandbox]:
     settings.TWILIO_API_URL = settings.ANTHROPIC_API_URL = _process.url
-    settings.PUBLIC_URL = live_server.url
+    settings.PUBLIC_URL = web
     settings.SMS_PER_NUMBER_PER_SECOND = 100
     yield _process
     ask(_process, "DELETE", "/_sandbox/faults")
@@ -65,23 +83,17 @@ def number(outside: Sandbox) -> PhoneNumber:
         owned.sid,
         voice_url="",
         status_url="",
-        sms_url=f"{_public_url()}/twilio/sms/",
+        sms_url=f"{settings.PUBLIC_URL}/twilio/sms/",
     )
     return number
 
 
 @pytest.fixture
-def nixflex(number: PhoneNumber, live_server: Any) -> Iterator[Any]:
+def nixflex(number: PhoneNumber, web: str) -> Iterator[Any]:
     key = ApiKeyFactory.create(account=number.account)
     credentials = f"{key.key_id}:{key.secret}"
-    with sdk.Nixflex(api_key=credentials, base_url=live_server.url, max_retries=0) as client:
+    with sdk.Nixflex(api_key=credentials, base_url=web, max_retries=0) as client:
         yield client
-
-
-def _public_url() -> str:
-    from django.conf import settings
-
-    return str(settings.PUBLIC_URL)
 
 
 def ask(sandbox: Sandbox, method: str, path: str, body: Any = None) -> None:
@@ -100,8 +112,10 @@ def person_texts(sandbox: Sandbox, body: str) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
+    """Wait, as a worker that takes in what comes."""
     deadline = time.monotonic() + WITHIN_S
     while not holds():
+        arrivals.take_in()
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -1,14 +1,21 @@
 """The carrier's side of a test: its REST answers, and webhooks signed as it signs them."""
 
+import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import responses
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.http import HttpResponse
+from django.utils.module_loading import import_string
+from twilio.request_validator import RequestValidator
 
 from agents.models import PhoneNumber
 from agents.tests.twilio_side import form_of, knock
+from sms import arrivals, intake
 from sms.factories import PERSON, new_sid
 from sms.models import MessagePart, Thread
 
@@ -54,21 +61,69 @@ def sends(telco: Any) -> list[dict[str, list[str]]]:
 def texts_us(
     number: PhoneNumber | None, body: str, sid: str | None = None, **form: str
 ) -> HttpResponse:
-    """Somebody (``From``, else ``PERSON``) texts one of our numbers."""
+    """Somebody (``From``, else ``PERSON``) texts one of our numbers, and a worker takes it in."""
     assert number is not None
-    return knock(
-        "sms",
-        number,
-        **{
-            "MessageSid": sid or new_sid(),
-            "From": PERSON,
-            "To": number.phone_number,
-            "Body": body,
-            "NumMedia": "0",
-            "SmsStatus": "received",
-            **form,
-        },
-    )
+    answer = brings(number, **{"Body": body, "MessageSid": sid or new_sid(), **form})
+    arrivals.take_in()
+    return answer
+
+
+def brings(number: PhoneNumber, *, token: str | None = None, **form: str) -> HttpResponse:
+    """The carrier brings a text, and has its answer; no worker has seen the text yet."""
+    [answer] = brings_all(number, [form], token=token)
+    return answer
+
+
+@async_to_sync
+async def brings_all(
+    number: PhoneNumber, forms: Sequence[Mapping[str, str]], *, token: str | None = None
+) -> list[HttpResponse]:
+    """The carrier brings several texts at once."""
+    usual = {
+        "AccountSid": number.carrier_account.sid,
+        "From": PERSON,
+        "To": number.phone_number,
+        "Body": "Hello",
+        "NumMedia": "0",
+        "SmsStatus": "received",
+    }
+    secret = number.carrier_account.auth_token if token is None else token
+    url = f"{settings.PUBLIC_URL}{intake.PATH}"
+    requests = []
+    for form in forms:
+        whole = {**usual, "MessageSid": new_sid(), **form}
+        signature = RequestValidator(secret).compute_signature(url, whole)
+        requests.append(post(urlencode(whole).encode(), signature))
+    return await asyncio.gather(*requests)
+
+
+async def post(body: bytes, signature: str, method: str = "POST") -> HttpResponse:
+    """Ask the whole ASGI application, as the server does."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": intake.PATH,
+        "query_string": b"",
+        "headers": [
+            (b"content-type", b"application/x-www-form-urlencoded"),
+            (b"x-twilio-signature", signature.encode()),
+        ],
+    }
+    answer = HttpResponse()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            answer.status_code = event["status"]
+            for name, value in event["headers"]:
+                answer[name.decode()] = value.decode()
+        else:
+            answer.content += event["body"]
+
+    await import_string(settings.ASGI_APPLICATION)(scope, receive, send)
+    return answer
 
 
 def tells(part: MessagePart, status: str, sid: str | None = None, **form: str) -> HttpResponse:
