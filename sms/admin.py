@@ -22,7 +22,7 @@ from accounts.errors import ApiError
 from accounts.read_only_admin import ReadOnlyAdmin
 from accounts.suppression import TEXT, is_suppressed
 from agents.models import Note
-from sms import services
+from sms import segments, services
 from sms.models import Message, MessagePart, Thread
 
 # So many of a thread's newest texts are on the page.
@@ -161,6 +161,7 @@ class ThreadAdmin(ReadOnlyAdmin):
             "may_write": request.user.has_perm("sms.change_thread"),
             "said_no": is_suppressed(thread.account, thread.their_number, TEXT),
             "refused": refused,
+            "alphabet": {"single": segments.GSM7, "pairs": segments.GSM7_PAIRS},
         }
 
     def get_urls(self) -> list[URLPattern]:

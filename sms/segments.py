@@ -11,12 +11,13 @@ LONGEST = 1600
 # So many such messages make the longest text.
 MOST_PARTS = 10
 
-_GSM7 = frozenset(
+GSM7 = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 # Written as an escape and a letter: they count twice, and a pair is never parted.
-_GSM7_PAIRS = frozenset("^{}\\[~]|€\f")
+GSM7_PAIRS = "^{}\\[~]|€\f"
+_SINGLE, _PAIRS = frozenset(GSM7), frozenset(GSM7_PAIRS)
 _LOOK_ALIKES = str.maketrans(
     {
         "‘": "'",
@@ -67,9 +68,9 @@ def fold(body: str) -> str:
 
 def size_of(body: str) -> Size:
     """Return the alphabet of ``body`` and in how many segments the network carries it."""
-    if all(char in _GSM7 or char in _GSM7_PAIRS for char in body):
+    if all(char in _SINGLE or char in _PAIRS for char in body):
         encoding, whole, part = "GSM-7", 160, 153
-        sizes = [2 if char in _GSM7_PAIRS else 1 for char in body]
+        sizes = [2 if char in _PAIRS else 1 for char in body]
     else:
         encoding, whole, part = "UCS-2", 70, 67
         sizes = [2 if ord(char) > 0xFFFF else 1 for char in body]

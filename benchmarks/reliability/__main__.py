@@ -8,15 +8,12 @@ carrier's own journal is counted against our rows. Everything is simulated; no t
 """
 
 import argparse
-import contextlib
 import json
 import os
 import random
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,15 +21,10 @@ from typing import Any
 import httpx
 
 from benchmarks.house import PROJECT, Carrier, House, open_office
+from benchmarks.trouble import Trouble
 
 BEGIN, END = "<!-- the whole run -->", "<!-- end of the whole run -->"
 KILLED = ("worker", "web", "beat", "media")
-CALLBACKS = {"double": 0.2, "reorder": 0.2, "delay_s": [0, 2], "drop": 0.05}
-LOST_ANSWERS = (
-    {"lose_answer": "reset", "probability": 0.1},
-    {"lose_answer": "500", "probability": 0.1},
-    {"lose_answer": "timeout", "seconds": 20, "probability": 0.05},
-)
 # What the database says once the dust has settled.
 LEDGER = """
 import json
@@ -52,35 +44,6 @@ print(json.dumps({
     "sids": list(Call.objects.exclude(carrier_sid="").values_list("carrier_sid", flat=True)),
 }))
 """
-
-
-class Trouble(threading.Thread):
-    """Kills a process every 5 to 10 s and changes which answers of the carrier get lost."""
-
-    def __init__(self, house: House, dice: random.Random, kills: bool) -> None:
-        super().__init__(daemon=True)
-        self.killed: Counter[str] = Counter()
-        self._house, self._dice, self._kills = house, dice, kills
-        self.over = threading.Event()
-
-    def run(self) -> None:
-        while not self.over.wait(self._dice.uniform(5, 10)):
-            faults = {
-                "seed": self._dice.randrange(1_000_000),
-                "callbacks": CALLBACKS,
-                "create_call": self._dice.choice(LOST_ANSWERS),
-            }
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.put(f"{self._house.sandbox}/_sandbox/faults", json=faults, timeout=10)
-            name = self._dice.choice(KILLED)
-            if self._kills and self._house.kill(name):
-                self.killed[name] += 1
-
-    def stop(self) -> None:
-        """No more trouble: what was lost has to be found now."""
-        self.over.set()
-        self.join()
-        httpx.delete(f"{self._house.sandbox}/_sandbox/faults", timeout=10)
 
 
 def people(house: House, count: int, talkers: int, dice: random.Random) -> list[str]:
@@ -131,7 +94,13 @@ def run(house: House, options: argparse.Namespace, dice: random.Random) -> int:
     numbers = people(house, options.recipients, options.talkers, dice)
     carrier = Carrier(house.sandbox)
     carrier.start()
-    trouble = Trouble(house, dice, kills=not options.no_kills)
+    trouble = Trouble(
+        house,
+        dice,
+        kills=() if options.no_kills else KILLED,
+        request="create_call",
+        timeouts=0.05,
+    )
     trouble.start()
     begun = time.monotonic()
     campaign = api.send(

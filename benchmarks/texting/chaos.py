@@ -16,14 +16,9 @@ import httpx
 
 from benchmarks.house import House, Office
 from benchmarks.texting.office import NUMBERS, SETTINGS, open_texting_office, signature
+from benchmarks.trouble import Trouble
 
 KILLED = ("worker", "web", "beat")
-CALLBACKS = {"double": 0.2, "reorder": 0.2, "delay_s": [0, 2], "drop": 0.05}
-LOST_ANSWERS = (
-    {"lose_answer": "reset", "probability": 0.1},
-    {"lose_answer": "500", "probability": 0.1},
-    {"lose_answer": "timeout", "seconds": 20, "probability": 0.02},
-)
 # What the database says once the dust has settled.
 LEDGER = """
 import json
@@ -78,7 +73,13 @@ def _run(house: House, office: Office, given: argparse.Namespace, dice: random.R
     begun = time.monotonic()
     people = [f"+4473863{n:05d}" for n in range(given.texts)]
     journal = Journal(house, dice, share=given.answering)
-    trouble = Trouble(house, dice, kills=not given.no_kills)
+    trouble = Trouble(
+        house,
+        dice,
+        kills=() if given.no_kills else KILLED,
+        request="create_message",
+        timeouts=0.02,
+    )
     journal.start()
     trouble.start()
 
@@ -138,41 +139,6 @@ def _is_done(ledger: dict[str, Any], sent: int, journal: "Journal") -> bool:
         and not (ledger["unsent"] or ledger["due"] or ledger["unfinished"])
         and len(ledger["received"]) >= len(journal.received)
     )
-
-
-class Trouble(threading.Thread):
-    """Kills a process every 5 to 10 s and changes which answers of the carrier get lost."""
-
-    def __init__(self, house: House, dice: random.Random, kills: bool) -> None:
-        super().__init__(daemon=True)
-        self.killed: Counter[str] = Counter()
-        self.over = threading.Event()
-        self._house, self._dice, self._kills = house, dice, kills
-        self._begun = time.monotonic()
-
-    def run(self) -> None:
-        while True:
-            faults = {
-                "seed": self._dice.randrange(1_000_000),
-                "callbacks": CALLBACKS,
-                "create_message": self._dice.choice(LOST_ANSWERS),
-            }
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.put(f"{self._house.sandbox}/_sandbox/faults", json=faults, timeout=10)
-            if self.over.wait(self._dice.uniform(5, 10)):
-                return
-            name = self._dice.choice(KILLED)
-            if self._kills and self._house.kill(name):
-                self.killed[name] += 1
-
-    def is_over(self, after_s: float) -> bool:
-        return time.monotonic() - self._begun > after_s
-
-    def stop(self) -> None:
-        """No more trouble: what was lost has to be found now."""
-        self.over.set()
-        self.join()
-        httpx.delete(f"{self._house.sandbox}/_sandbox/faults", timeout=10)
 
 
 class Journal(threading.Thread):

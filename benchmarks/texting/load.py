@@ -79,11 +79,16 @@ def run(given: argparse.Namespace) -> int:
         house.shell(OPEN.format(agent_id=office.agent_id, pairs=people[: given.answered]))
         sender = Sender(house, given, people, dice)
         asyncio.run(sender.warm_up())
-        before, cpu = intake(house), house.cpu_seconds("web")
+        before, used = intake(house), cpu_seconds(house)
         asyncio.run(sender.run())
-        served, cpu = intake(house) - before, house.cpu_seconds("web") - cpu
+        served = intake(house) - before
+        cpu = {name: now - used[name] for name, now in cpu_seconds(house).items()}
         drained, state = drain(house)
         return report(given, sender, served, cpu, drained, state)
+
+
+def cpu_seconds(house: House) -> dict[str, float]:
+    return {name: house.cpu_seconds(name) for name in ("web", "worker")}
 
 
 class Sender:
@@ -182,7 +187,7 @@ def report(
     given: argparse.Namespace,
     sender: Sender,
     served: Intake,
-    cpu: float,
+    cpu: dict[str, float],
     drained: float,
     state: dict[str, object],
 ) -> int:
@@ -201,7 +206,8 @@ def report(
          f"{p(0.5):.1f} / {p(0.95):.1f} / {p(0.99):.1f} / {took[-1]:.0f}"),
         ("taken in, ms, in the web process: p50 / p95 / p99",
          " / ".join(served.p(share) for share in (0.5, 0.95, 0.99))),
-        ("processor time of the web process, ms a text", f"{1000 * cpu / len(took):.1f}"),
+        ("processor time, ms a text: web process, worker (with its answers, so far)",
+         ", ".join(f"{1000 * used / len(took):.1f}" for used in cpu.values())),
         ("answers other than 200, or none", sender.wrong),
         ("texts lost", lost),
         ("texts stored twice", len(stored) - len(set(stored))),

@@ -1,9 +1,11 @@
 """The inbox in a real browser: texts appear by themselves, and an operator steps in."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -13,6 +15,7 @@ from agents.factories import NoteFactory
 from nixflex.tests.browser import keep_picture, open_page, running_browser, unreadable
 from sms.factories import MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
+from sms.segments import size_of
 from sms.tests.twilio_side import texts_us
 
 pytestmark = [
@@ -20,6 +23,44 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.django_db(transaction=True),
 ]
+
+
+# At the edges of one, two and three segments, in either alphabet, with pairs that are never parted.
+CORPUS = (
+    "Of course you can.",
+    "x" * 160,
+    "x" * 161,
+    "x" * 306,
+    "x" * 307,
+    "€" * 80,
+    "€" * 81,
+    "x" * 152 + "€" + "x" * 152,
+    "[" * 153,
+    "Crème brûlée à 8 €",
+    "Crème brulée à 8 €\nä ö ü ß Ω",
+    "я" * 70,
+    "я" * 71,
+    "🙂" * 35,
+    "🙂" * 36,
+    "я" * 66 + "🙂" + "я" * 60,
+    "👩‍👧 at two?",
+    "“Quoted” – and so on…",
+    "a\tb",
+    "x" * 1600,
+)
+
+
+def somebody_texts(thread: Thread, body: str) -> None:
+    """In a thread of its own: the browser's driver runs an event loop in this one."""
+
+    def text() -> None:
+        try:
+            texts_us(thread.number, body)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(text).result()
 
 
 @pytest.fixture
@@ -72,7 +113,7 @@ def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(pa
     expect(page.get_by_text(called.text)).to_be_visible()
     expect(page.get_by_text("the agent used check_availability")).to_be_visible()
 
-    texts_us(thread.number, "Can I bring my dog?")
+    somebody_texts(thread, "Can I bring my dog?")
     expect(page.get_by_text("Can I bring my dog?")).to_be_visible()
 
     page.get_by_role("button", name="Take over").click()
@@ -90,13 +131,33 @@ def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(pa
     assert Thread.objects.get().taken_over_at is None
 
 
+def test_the_reply_box_says_what_a_text_will_cost_as_the_carrier_counts(page: Page):
+    thread = ThreadFactory.create(open=True)
+    page.goto(f"/admin/sms/thread/{thread.pk}/change/")
+    size = page.locator("#nf-size")
+    expect(size).to_have_text("")
+
+    for body in CORPUS:
+        page.get_by_label("Reply").fill(body)
+        shown, counted = size.inner_text(), size_of(body)
+        plural = "segment" if counted.segments == 1 else "segments"
+        assert shown == (
+            f"{len(body)} characters · {counted.encoding} · {counted.segments} {plural}"
+        ), body
+
+    page.get_by_label("Reply").fill("Of course you can.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_label("Reply")).to_have_value("", timeout=20_000)
+    expect(size).to_have_text("")
+
+
 def test_the_inbox_fits_a_phone(page: Page):
     thread = ThreadFactory.create(open=True, needs_human="The person answered.")
     NoteFactory.create(account=thread.account)
     MessageFactory.create(
         thread=thread, taken=True, status="delivered", body="https://example.com/" + "x" * 120
     )
-    texts_us(thread.number, "Can I bring my dog? " * 10)
+    somebody_texts(thread, "Can I bring my dog? " * 10)
     page.set_viewport_size({"width": 390, "height": 844})
 
     page.goto(f"/admin/sms/thread/{thread.pk}/change/")
