@@ -2,14 +2,15 @@
 
 ``handle`` takes an event and returns what is to be done; ``wake_at`` says when it wants a ``Tick``
 at the latest. It holds no socket, clock, task or database, so a call can be replayed and a rule
-tested in ten lines. The agent's own speech is ``speaking.Speaking``; machines at the other end are
-met by ``meeting.Meeting``.
+tested in ten lines. The agent's own speech is ``speaking.Speaking``; who of the two goes on when
+both speak, ``turn_taking.TurnTaking``; machines at the other end are met by ``meeting.Meeting``.
 """
 
 from calls.live import LiveCall, SpokenTurn
 from calls.transfer_rules import Destination
+from media.beginning import Beginning
 from media.caller import KEYS, Caller
-from media.courtesies import length_of, phrases_for
+from media.courtesies import phrases_for
 from media.deafness import Deafness
 from media.echo import sounds_like
 from media.events import (
@@ -51,15 +52,11 @@ from media.history import History
 from media.meeting import Meeting
 from media.putting_through import MOST_REFUSALS, refused
 from media.refusing import Refusing
-from media.reply import Reply
+from media.silence import Silence
 from media.speaking import Speaking
+from media.turn_taking import TurnTaking
 from media.weakly import weakly
-from media.yielding import Yielding
 
-BEAT_MS = 800  # a person who picks up is given this long before the agent speaks (outbound)
-LONGEST_BEAT_MS = 2_500
-HELLO_WORDS = 5  # more than this is no mere hello: it wants an answer of its own
-ASKED_AND_ALMOST_DONE_MS = 1_500  # "yes" into the last words of a question answers it
 LAST_WORDS_MS = 10_000  # for the goodbye after the longest duration
 
 
@@ -84,18 +81,21 @@ class Conversation:
             hang_up=weakly(self._hang_up),
         )
         self._caller = Caller(call, self._phrases)
-        self._yielding = Yielding(call)
         self._refusing = Refusing()
         self._deafness = Deafness()
-        self._quiet_since = 0  # nobody has said anything since
-        self._answer_later: TurnEnded | None = None
-        # the opening
-        self._opening_at: int | None = None
-        self._opening_cap = 0
-        self._moved_at: int | None = None  # turns so far when another process had to take over
-        # the endings
-        self._nudged = False
-        self._patience = 0
+        agent, caller, meeting = self._agent, self._caller, self._meeting
+        self._silence = Silence(call, self._phrases, agent, caller, meeting, self._deafness)
+        self._beginning = Beginning(call, self._phrases, self.history, agent, meeting)
+        self._turns = TurnTaking(
+            call,
+            agent,
+            caller,
+            meeting,
+            self._beginning,
+            self._silence,
+            do=do,
+            store=weakly(self._store_caller),
+        )
         self._overtime = False
         self._refusals = 0  # transfers that the model wanted and may not have
 
@@ -112,8 +112,7 @@ class Conversation:
         if not self.over:
             self._settle(event.t)
             self._meeting.obey(event.t)
-        if self._agent.playout.paused_at is None:
-            self._yielding.end(for_nothing=False)
+        self._turns.settle()
         actions, self._actions = self._actions, []
         return actions
 
@@ -123,9 +122,9 @@ class Conversation:
             case Voiced():
                 self._hear_voice(t, event.loud)
             case VoiceRose():
-                self._make_way(t)
+                self._turns.hear_rise(t)
             case VoiceFell():
-                self._hear_fall(t)
+                self._turns.hear_fall(t)
             case Words():
                 self._hear_words(t, self._caller.fresh(event.text))
             case TurnMayEnd():
@@ -164,7 +163,8 @@ class Conversation:
             case Beep():
                 self._meeting.hear_beep(t)
             case Opened():
-                self._open(t)
+                self._silence.begin(t)
+                self._beginning.begin(t)
             case EndCommand():
                 self._hang_up(t, event.reason)
             case CallerGone():
@@ -178,15 +178,15 @@ class Conversation:
             return None
         deadlines = (
             self.call.max_duration_s * 1000 + (LAST_WORDS_MS if self._overtime else 0),
-            self._opening_due(),
+            self._beginning.due(),
             self._agent.playout.overdue_at(),
             self._agent.deadline(),
             self._agent.filler_due(),
             self._caller.lost_end_at(),
-            self._silence_at(),
+            self._silence.due(),
             self._caller.digits_due(),
             *self._meeting.wake_at(),
-            self._yielding.until(self._caller),
+            self._turns.due(),
             self._leave_deaf_at(),
         )
         return min(deadline for deadline in deadlines if deadline is not None)
@@ -207,78 +207,29 @@ class Conversation:
     def _note(self, kind: str, /, **data: object) -> None:
         self._do(Note(kind, data))
 
-    # --- the opening ------------------------------------------------------------------------------
-
-    def _open(self, t: int) -> None:
-        self._quiet_since = t
-        if self.history.ends_with_note():  # nobody took the call; it is ours again
-            self._agent.ask(t, "answer")
-            return
-        if self.history.turns:  # another process lost this call; go on with it
-            if not self._meeting.goes_on(t):
-                self._moved_at = len(self.history.turns)
-                apology = f"{self._phrases.lost_you} {self._phrases.where_were_we}"
-                self._agent.say(t, "fallback", apology)
-            return
-        if not self.call.speaks_first:
-            return
-        outbound = self.call.direction == "outbound"
-        if outbound:
-            self._opening_at = t + BEAT_MS
-            self._opening_cap = t + LONGEST_BEAT_MS
-        # Written while the line is given its beat, so that the beat costs nothing.
-        if self.call.opening:
-            self._agent.say(t, "opening", self.call.opening, hold=outbound)
-        else:
-            self._agent.ask(t, "opening", hold=outbound)
-
-    def _apology(self) -> str:
-        """What is still to be said of a move, where the caller spoke before any of it was heard."""
-        if self._moved_at is None or self._meeting.is_machine:
-            return ""
-        since = self.history.turns[self._moved_at :]
-        heard = any(turn.role == "agent" for turn in since)
-        return "" if heard else self._phrases.lost_you
-
-    def _opening_due(self) -> int | None:
-        held = self._agent.reply is not None and self._agent.reply.hold
-        return self._opening_at if held else None
-
     # --- the caller -------------------------------------------------------------------------------
 
     def _hear_voice(self, t: int, loud: bool) -> None:
         self._caller.hear_voice(t, loud)
         if loud:
             self._deafness.hear_voice()
-        if self._opening_due() is not None:
-            # The person is saying hello: wait for its end, but not for ever.
-            self._opening_at = self._opening_cap if loud else min(t + BEAT_MS, self._opening_cap)
-        if loud and self._patience:  # any sound ends a [WAIT]
-            self._patience, self._quiet_since = 0, t
+        self._beginning.hear_voice(t, loud)
+        self._silence.hear_voice(t, loud)
         self._meeting.hear_voice(t, loud)
-        if not loud and self._caller.speaks and self._is_backchannel(self._caller.words):
-            self._go_on(t)
+        if not loud:
+            self._turns.hear_quiet(t)
 
     def _hear_words(self, t: int, text: str) -> None:
         if not text.strip() or self._is_echo(t, text):
             return
         self._caller.hear_words(t, text)
-        self._caller_is_there(t)
+        self._silence.caller_is_there(t)
         self._agent.ahead.hear(text)
         since = self._caller.words_from
         if self._meeting.hear_words(t, text, since):
             return
-        reply = self._agent.reply
-        if self.over or reply is None or reply.hold or not reply.may_be_cut:
-            return
-        if self._agent.begun:
-            if self._interrupts(reply, text):
-                self._interrupt(t)
-            elif self._is_backchannel(text):
-                self._go_on(t)  # should more follow, its words interrupt
-        elif not self._is_backchannel(text):
-            # The caller goes on: what the model is writing answers half a question.
-            self._agent.cut(t)
+        if not self.over:
+            self._turns.hear_words(t, text)
 
     def _guess(self, t: int, text: str) -> None:
         """The caller may have finished: have their answer written while that is not yet certain."""
@@ -295,24 +246,24 @@ class Conversation:
         if self._is_echo(t, text):
             self._note("echo")
             return
-        self._caller_is_there(t)
+        self._silence.caller_is_there(t)
         if self._meeting.hear_turn(event, since) or self.over:
             return
         if self._is_unclear(event):
             self._note("unintelligible", confidence=round(event.confidence, 2))
             self._agent.say(t, "fallback", self.call.fallback_message)
             return
-        if self._agent.reply is None or self._takes_turn(event, since):
+        if self._turns.takes_turn(event, since):
             self._answer(event, since)
         else:
-            self._go_on(t)
+            self._turns.go_on(t)
 
     def _hear_again(self, t: int) -> None:
         ms, apologise = self._deafness.end(t)
         if not ms:
             return
         self._note("hears_again", deaf_ms=ms)
-        self._quiet_since = t
+        self._silence.begin(t)
         if apologise and self._agent.reply is None and not self._meeting.is_machine:
             self._agent.say(t, "fallback", self._phrases.not_heard)
 
@@ -324,63 +275,6 @@ class Conversation:
         began, said = self._agent.saying(t)
         silent = not self._caller.loud and self._caller.voice_changed_at <= began
         return bool(said) and silent and sounds_like(text, said)
-
-    def _make_way(self, t: int) -> None:
-        """Fall silent for a voice that may become an interruption."""
-        agent, reply = self._agent, self._agent.reply
-        if self._meeting.in_menu or reply is None or not (agent.begun and reply.may_be_cut):
-            return
-        if self._yielding.may_begin(agent.playout.play_end - t):
-            self._yielding.begin(t)
-            agent.pause(t)
-
-    def _hear_fall(self, t: int) -> None:
-        """A cough and a "mm-hmm" are over before their words are known, if they have any."""
-        nothing = not self._caller.speaks or self._is_backchannel(self._caller.words)
-        if nothing and self._yielding.was_short(t):
-            self._go_on(t)
-
-    def _go_on(self, t: int) -> None:
-        """It was no interruption: say the rest."""
-        if self._yielding.since is not None:
-            self._note("false_stop", silent_ms=t - self._yielding.since)
-            self._yielding.end(for_nothing=True)
-            self._agent.resume(t)
-
-    def _takes_turn(self, event: TurnEnded, since: int) -> bool:
-        """Whether words said into a reply, or before it, call for a new one; if so it is cut."""
-        t, text, reply = event.t, event.text.strip(), self._agent.reply
-        assert reply is not None  # noqa: S101 (the caller has looked)
-        if reply.hold and length_of(text) <= HELLO_WORDS:
-            self._store_caller(text, since, event.speech_ended)
-            self._opening_at = min(max(t, event.speech_ended + BEAT_MS), self._opening_cap)
-            return False
-        if not reply.may_be_cut:
-            self._store_caller(text, since, event.speech_ended)
-            return False
-        paused_at = self._agent.playout.paused_at
-        left = self._agent.playout.play_end - (t if paused_at is None else paused_at)
-        answers = self._agent.begun and reply.asks and left <= ASKED_AND_ALMOST_DONE_MS
-        if self._is_backchannel(text):
-            if answers and not reply.takes_leave and paused_at is not None:
-                self._interrupt(t)
-                return True
-            if answers and not reply.takes_leave:
-                self._answer_later = event
-            else:
-                self._note("backchannel")
-            return False
-        if reply.goes_to is not None and not self._caller.objects(text):
-            self._store_caller(text, since, event.speech_ended)
-            return False
-        if self._agent.begun and self.call.interruption_sensitivity <= 0:
-            self._answer_later = event
-            return False
-        if self._agent.begun:
-            self._interrupt(t)
-        else:
-            self._agent.cut(t)
-        return True
 
     def _is_unclear(self, event: TurnEnded) -> bool:
         """Whether to ask the caller to repeat; not twice in a row, and never over our own voice."""
@@ -394,7 +288,9 @@ class Conversation:
             self._agent.say(event.t, "answer", words, ends=ends, interruptible=not ends)
             return
         self._agent.confirmation.answered(event.text, since)
-        self._agent.ask(event.t, "answer", speech_ended=event.speech_ended, first=self._apology())
+        self._agent.ask(
+            event.t, "answer", speech_ended=event.speech_ended, first=self._beginning.apology()
+        )
 
     def _store_caller(self, text: str, started: int, ended: int, label: str = "") -> None:
         """``label`` marks what a machine said: nobody has refused anything in it."""
@@ -406,33 +302,10 @@ class Conversation:
         if not label and (refusal := self._refusing.hear(text)) is not None:
             self._do(RefuseContact(sequence, refusal.phrase, refusal.words, refusal.scope))
 
-    def _caller_is_there(self, t: int) -> None:
-        self._quiet_since = t
-        self._nudged = False
-        self._patience = 0
-
-    def _is_backchannel(self, text: str) -> bool:
-        reply = self._agent.reply
-        return self._caller.is_backchannel(text, to_goodbye=bool(reply and reply.takes_leave))
-
-    def _interrupts(self, reply: Reply, text: str) -> bool:
-        """Whether these first words are meant to stop the reply that is being spoken."""
-        if reply.goes_to is not None and not self._caller.objects(text):
-            return False
-        return self._caller.means_to_interrupt(text, to_goodbye=reply.takes_leave)
-
-    def _interrupt(self, t: int) -> None:
-        if self._agent.reply is not None:
-            self._note("interrupted", reply=self._agent.reply.kind)
-        self._answer_later = None
-        self._yielding.end(for_nothing=False)
-        self._agent.cut(t)
-        self._quiet_since = t
-
     def _press(self, t: int, digit: str) -> None:
         if not self.call.dtmf_enabled or digit not in KEYS:
             return
-        self._caller_is_there(t)
+        self._silence.caller_is_there(t)
         if digit == "#":
             self._enter_digits(t)
         else:
@@ -444,15 +317,13 @@ class Conversation:
         blocked = reply is not None and not reply.may_be_cut
         if not digits or blocked or self._meeting.leaves_message:
             return
-        self._interrupt(t)
+        self._turns.interrupt(t)
         self._answer(TurnEnded(t, f"[Caller pressed on keypad: {digits}]", t), t)
 
     # --- the clock and the endings ----------------------------------------------------------------
 
     def _look_at_clock(self, t: int) -> None:
-        if (due := self._opening_due()) is not None and t >= due:
-            self._opening_at = None
-            self._agent.release(t)
+        self._beginning.look_at_clock(t)
         self._agent.playout.take_overdue(t)
         self._agent.fill(t)
         if (due := self._caller.lost_end_at()) is not None and t >= due:
@@ -461,8 +332,7 @@ class Conversation:
             return
         if (due := self._caller.digits_due()) is not None and t >= due:
             self._enter_digits(t)
-        if (due := self._yielding.until(self._caller)) is not None and t >= due:
-            self._go_on(t)
+        self._turns.look_at_clock(t)
         self._meeting.look_at_clock(t)
         while (due := self._agent.deadline()) is not None and t >= due and not self._agent.mute:
             self._agent.give_up(t)
@@ -477,21 +347,19 @@ class Conversation:
             words = self._phrases.deaf_goodbye
             self._agent.say(t, "farewell", words, ends="failed", interruptible=False)
             return
-        if (due := self._silence_at()) is not None and t >= due:
-            self._break_silence(t)
+        self._silence.look_at_clock(t)
 
     def _settle(self, t: int) -> None:
         """When the agent has said all it had to say, it is the caller's turn, or the end."""
         reply = self._agent.settle(t)
         if reply is None:
             return
-        self._quiet_since = t
-        self._patience = reply.patience
+        self._silence.agent_is_done(t, reply.patience)
         if reply.presses:
             self._meeting.pressed(reply.played_until)
         if reply.proposes:
             self._agent.confirmation.heard(t)
-        later, self._answer_later = self._answer_later, None
+        later = self._turns.take_later()
         if reply.goes_to is not None:
             self._hand_over(reply.goes_to)
         elif reply.written and reply.frame_at is None and self._agent.voice_failures:
@@ -516,25 +384,6 @@ class Conversation:
             return
         self.history.note(refused(why))
         self._agent.ask(t, "answer")
-
-    def _silence_at(self) -> int | None:
-        """Half of the allowed silence before asking, half before leaving."""
-        caller = self._caller
-        busy = self._agent.reply is not None or caller.speaks or caller.enters_digits
-        if busy or self._meeting.may_be_silent:
-            return None
-        half = max(self.call.silence_hangup_s * 500, 1_000)
-        patience = max(self._patience, self._meeting.patience)
-        quiet_until = self._quiet_since + half + patience
-        return max(quiet_until, caller.noise_until(), self._deafness.excused_until())
-
-    def _break_silence(self, t: int) -> None:
-        if self._nudged:
-            self._agent.say(t, "farewell", self._phrases.silent_goodbye, ends="silence_timeout")
-        else:
-            self._nudged = True
-            self._patience = 0
-            self._agent.say(t, "nudge", self._phrases.still_there)
 
     def _is_overtime(self, t: int) -> bool:
         """At the longest duration say goodbye, and hang up even if that cannot be heard."""

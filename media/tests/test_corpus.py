@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from media import caller, conversation
+from media import beginning, caller
 from media.replay import Flight, read, replay
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -65,7 +65,7 @@ def test_a_recorded_call_is_decided_today_as_it_was_then(name):
 
 
 def test_a_changed_rule_shows_in_the_calls_that_it_changes(monkeypatch):
-    monkeypatch.setattr(conversation, "BEAT_MS", 1_600)
+    monkeypatch.setattr(beginning, "BEAT_MS", 1_600)
     monkeypatch.setattr(caller, "KEYPAD_PAUSE_MS", 500)
 
     changed = {name for name in SHOWS if any(map(replay, flights_of(name)))}

@@ -10,7 +10,7 @@ from agents.tools.base import Outcome, Tool, ToolCall, ToolResult
 from calls.factories import CallFactory
 from calls.flights import flight_pieces
 from calls.live import LiveCall, SpokenTurn
-from media import conversation, flight
+from media import beginning, flight
 from media.conversation import Conversation
 from media.events import (
     AskModel,
@@ -107,7 +107,7 @@ def test_whatever_happens_replays_without_a_difference(call, happenings):
 def test_a_changed_rule_shows_where_it_decides_otherwise(monkeypatch):
     recording = the_only(a_short_call().recording)
 
-    monkeypatch.setattr(conversation, "BEAT_MS", 500)
+    monkeypatch.setattr(beginning, "BEAT_MS", 500)
     differences = replay(recording)
 
     assert (differences[0].t, differences[0].event) == (500, "Tick() that only today's rules want")
@@ -125,7 +125,7 @@ def test_a_changed_rule_shows_where_it_decides_otherwise(monkeypatch):
 def test_a_longer_wait_than_then_shows_as_a_decision_that_was_not_made(monkeypatch):
     recording = the_only(a_short_call().recording)
 
-    monkeypatch.setattr(conversation, "BEAT_MS", 850)
+    monkeypatch.setattr(beginning, "BEAT_MS", 850)
     first, second = replay(recording)[:2]
 
     assert (first.t, [one["action"] for one in first.then], first.now) == (800, ["Speak"], [])
@@ -134,7 +134,7 @@ def test_a_longer_wait_than_then_shows_as_a_decision_that_was_not_made(monkeypat
 
 def test_a_recording_decided_again_holds_what_is_decided_today(monkeypatch):
     recording = the_only(a_short_call().recording)
-    monkeypatch.setattr(conversation, "BEAT_MS", 500)
+    monkeypatch.setattr(beginning, "BEAT_MS", 500)
 
     again = the_only(decided_again(recording))
 

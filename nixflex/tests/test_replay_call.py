@@ -12,7 +12,7 @@ from calls.factories import CallFactory
 from calls.flights import store_flight
 from calls.models import Call, FlightLog
 from calls.retention import delete_call
-from media import conversation
+from media import beginning
 from media.flight import FlightRecorder
 from media.tests.test_replay import a_short_call
 
@@ -51,7 +51,7 @@ def test_a_call_decided_by_the_rules_of_today_shows_no_difference():
 
 def test_a_changed_rule_is_shown_and_is_an_exit_status_of_one(monkeypatch):
     call = recorded_call()
-    monkeypatch.setattr(conversation, "BEAT_MS", 500)
+    monkeypatch.setattr(beginning, "BEAT_MS", 500)
 
     status, printed = run(call)
 
