@@ -1,6 +1,6 @@
 # Nothing before these commands: each finds a Python, makes .venv and .env, and goes on.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types bench-voice bench-campaigns soak record-corpus shell migrate clean-data
+.PHONY: help demo run test lint types bench-voice bench-campaigns faults soak record-corpus shell migrate clean-data
 PY := .venv/bin/python
 # No name of a setting: make would hand its own value of it to what it runs.
 SETUP := @deploy/bootstrap.sh sandbox
@@ -35,6 +35,10 @@ types: ## check types
 bench-voice: ## measure the live engine beside Pipecat (ARGS=--quick): docs/performance.md
 	$(DEV_SETUP)
 	@$(PY) -m benchmarks.voice $(ARGS)
+
+faults: ## call an agent once for each fault of a provider and show what was heard (ARGS=--write)
+	$(DEV_SETUP)
+	@$(PY) -m benchmarks.faults $(ARGS)
 
 soak: ## 1,000 calls against one media process: does anything grow? (ARGS='--minutes 30 --at-once 40')
 	$(DEV_SETUP)

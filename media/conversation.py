@@ -137,6 +137,8 @@ class Conversation:
                 self._end_turn(self._caller.fresh_turn(event))
             case HearingLost():
                 self._deafness.begin(t, event.tries)
+                if self._caller.loud:  # in the middle of what they say
+                    self._deafness.hear_voice()
             case HearingBack():
                 self._hear_again(t)
             case ModelText() | ModelDone() | ModelFailed() | ToolsWanted():

@@ -151,7 +151,12 @@ class Session:
             on_trouble=self._lose_hearing,
             on_back=lambda: self._step(HearingBack(self.now())),
         )
-        self._voice = Voice(call.voice, call.speaking_rate, opening.audio if opening else None)
+        self._voice = Voice(
+            call.voice,
+            call.speaking_rate,
+            opening.audio if opening else None,
+            on_lost=lambda error: self._note(Note("voice_lost", {"error": error})),
+        )
         self._writer = Writer(
             transport,
             send,

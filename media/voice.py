@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import httpx
 from deepgram.core.request_options import RequestOptions
@@ -36,10 +36,18 @@ class Voice:
     """
 
     def __init__(
-        self, model: str, speed: float | None = None, ready: dict[str, bytes] | None = None
+        self,
+        model: str,
+        speed: float | None = None,
+        ready: dict[str, bytes] | None = None,
+        *,
+        on_lost: Callable[[str], None] = lambda error: None,
     ) -> None:
-        """``ready``: the audio of texts that need not be made any more, each once."""
+        """``ready``: the audio of texts that need not be made any more, each once. ``on_lost`` is
+        told by which error no socket could say a clause, so that it goes by REST.
+        """
         self._ready = ready or {}
+        self._on_lost = on_lost
         self._model = model
         self._speed = speed
         self._socket: VoiceSocket | None = None
@@ -73,6 +81,7 @@ class Voice:
                 await self._disconnect()
                 if said:
                     raise VoiceFailed(f"broken off: {type(error).__name__}") from error
+                self._on_lost(type(error).__name__)
         try:
             async for chunk in self._by_rest(text):
                 yield chunk

@@ -63,7 +63,8 @@ PLAIN: Mapping[str, dict[str, Rule]] = {
 """Parts with one way to fail."""
 
 _MOMENT: dict[str, Rule] = {"after_s": _SECONDS, "after_speech_s": _SECONDS}
-_BREAK: dict[str, Rule] = {"after_tokens": _whole(0, 100_000), "after_text": _text}
+_ASKED: dict[str, Rule] = {"asked": _text}
+_BREAK: dict[str, Rule] = {"after_tokens": _whole(0, 100_000), "after_text": _text, **_ASKED}
 
 KINDS: Mapping[str, dict[str, dict[str, Rule]]] = {
     "transcriber": {
@@ -82,9 +83,9 @@ KINDS: Mapping[str, dict[str, dict[str, Rule]]] = {
     },
     "voice_rest": {"refuse": {"status": _STATUS}, "silent": {}, "slow": {"seconds": _SECONDS}},
     "model": {
-        "overloaded": {},
-        "rate_limited": {"retry_after": _whole(0, 3600)},
-        "refusal": {},
+        "overloaded": _ASKED,
+        "rate_limited": {"retry_after": _whole(0, 3600), **_ASKED},
+        "refusal": _ASKED,
         "error_mid_stream": _BREAK,
         "stall": {**_BREAK, "seconds": _SECONDS},
         "drop": _BREAK,

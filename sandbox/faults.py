@@ -51,20 +51,21 @@ def take(part: str) -> Fault:
     return fault if fault and _struck(fault) else {}
 
 
-def standing(part: str, *kinds: str, about: str) -> Iterator[Fault]:
+def standing(part: str, *kinds: str, about: str, asked: str = "") -> Iterator[Fault]:
     """The faults of these kinds that are not used up and may strike a request that says ``about``:
-    all of their ``only`` are in it, in any case.
+    all of their ``only`` are in it, in any case, and what they want to be ``asked`` is in that.
     """
     for fault in _of(part):
-        if fault.get("kind") in kinds and fault.get("count", 1) > 0 and _concerns(fault, about):
+        meant = _concerns(fault, about) and fault.get("asked", "").lower() in asked.lower()
+        if meant and fault.get("kind") in kinds and fault.get("count", 1) > 0:
             yield fault
 
 
-def strike(part: str, *kinds: str, about: str) -> Fault:
+def strike(part: str, *kinds: str, about: str, asked: str = "") -> Fault:
     """The first of ``standing`` that strikes now, ``{}`` if none does; it is noted and used up by
     one.
     """
-    for fault in standing(part, *kinds, about=about):
+    for fault in standing(part, *kinds, about=about, asked=asked):
         if use(part, fault):
             return fault
     return {}

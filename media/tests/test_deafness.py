@@ -125,3 +125,14 @@ def test_a_french_call_takes_leave_in_french():
         play.feed(ClauseFailed(0, clause_id, "refused 429"))
 
     assert play.all(FarewellByCarrier)[0].words.endswith("Au revoir.")
+
+
+def test_who_was_cut_off_in_the_middle_of_a_word_is_asked_to_say_it_again():
+    play = listening()
+    play.at(900).feed(Voiced(900, True))
+    deaf(play, 1_000)
+    play.at(1_500).feed(Voiced(1_500, False))
+
+    play.at(12_000).feed(HearingBack(12_000))
+
+    assert " ".join(play.spoken) == SORRY

@@ -292,6 +292,7 @@ async def test_a_refused_voice_socket_is_replaced_by_rest(side, talk):
     await call.end()
 
     assert side.by_rest == [OPENING, "We open at nine."]
+    assert [lost["error"] for lost in await call.events("voice_lost")] == ["ApiError"] * 2
     assert failures("voice", "ApiError") >= before + 2
 
 

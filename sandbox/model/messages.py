@@ -89,7 +89,11 @@ class MessagesApi:
         """``POST /v1/messages``: whole, or as server-sent events when ``stream`` is true."""
         body = await self._read(request)
         model = check_request(body)
-        fault = faults.strike("model", *fault_settings.KINDS["model"], about=_about(body))
+        about = f"{body['model']} {_text_of(body.get('system'))}"
+        newest = (body["messages"] or [{}])[-1].get("content")
+        fault = faults.strike(
+            "model", *fault_settings.KINDS["model"], about=about, asked=_text_of(newest)
+        )
         _refuse_by_fault(fault)
         spent = self._cache.account(body, model, request[API_KEY])
         if spent.fresh + spent.written + spent.read > model.max_input_tokens:
@@ -191,14 +195,11 @@ class MessagesApi:
             raise bad_request(f"The request body is not valid JSON: {broken}") from None
 
 
-def _about(body: dict[str, Any]) -> str:
-    """What a fault may go by: the model, its instructions and the newest message, no other."""
-    newest = (body["messages"] or [{}])[-1].get("content", "")
-    parts = [body["model"], body.get("system") or "", newest]
-    return " ".join(
-        part if isinstance(part, str) else " ".join(block.get("text", "") for block in part)
-        for part in parts
-    )
+def _text_of(content: Any) -> str:
+    """The text of instructions or a message, whether it came whole or in blocks."""
+    if isinstance(content, str):
+        return content
+    return " ".join(block.get("text", "") for block in content or [])
 
 
 class _Accident:

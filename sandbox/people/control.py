@@ -7,7 +7,7 @@ from aiohttp import web
 from . import directory
 from .person import Answers
 
-KNOWN = ("say", "interrupts", "muted", "answers", "rings_s")
+KNOWN = ("say", "interrupts", "muted", "answers", "rings_s", "waits_s", "patience_s")
 
 
 def _changes(body: Any) -> dict[str, Any]:
@@ -29,9 +29,11 @@ def _changes(body: Any) -> dict[str, Any]:
     choices = get_args(Answers)
     if body.get("answers", "answer") not in choices:
         raise _wrong(f"answers must be one of {', '.join(choices)}")
-    rings_s = body.get("rings_s", 0)
-    if isinstance(rings_s, bool) or not isinstance(rings_s, int | float) or not 0 <= rings_s <= 600:
-        raise _wrong("rings_s must be between 0 and 600 seconds")
+    for name in ("rings_s", "waits_s", "patience_s"):
+        seconds = body.get(name, 0)
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not number or not 0 <= seconds <= 600:
+            raise _wrong(f"{name} must be between 0 and 600 seconds")
     return changes
 
 

@@ -4,10 +4,9 @@ Returning means hanging up; ``CallOver`` from the phone ends any of them.
 """
 
 from .person import Person
-from .phone import Phone
+from .phone import PATIENCE_S, Phone
 from .script import Reply, Script
 
-PATIENCE_S = 6.0
 _LINGER_S = 4.0
 BREAKS_IN_AFTER_S = 2.5
 
@@ -27,7 +26,7 @@ async def _converse(person: Person, phone: Phone, script: Script) -> None:
         if breaks_in and not script.opening:
             breaks_in = False
             await _break_in(phone, person.interrupts)
-        heard = await phone.turn(PATIENCE_S)
+        heard = await phone.turn(person.patience_s)
         if not heard:
             unanswered += 1
             if unanswered > 2:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sandbox.speech.voices import Timbre
 
 from . import texting
-from .phone import CallOver, Line, Phone
+from .phone import PATIENCE_S, CallOver, Line, Phone
 from .script import Life
 
 Answers = Literal["answer", "busy", "no_answer", "failed"]
@@ -42,12 +42,14 @@ class Person:
     say: tuple[str, ...] = ()
     interrupts: str = ""
     muted: bool = False
+    waits_s: float = 0.0
+    patience_s: float = PATIENCE_S
     called: bool = False
 
     async def talk(self, line: Line) -> None:
         """Be on the telephone until somebody hangs up or three minutes have passed."""
         person = replace(self, called=getattr(line, "inbound", False))
-        async with Phone(line, self.voice, muted=self.muted) as phone:
+        async with Phone(line, self.voice, muted=self.muted, waits_s=self.waits_s) as phone:
             try:
                 await person.manner(person, phone)
             except CallOver:
@@ -71,4 +73,6 @@ class Person:
             "say": list(self.say),
             "interrupts": self.interrupts,
             "muted": self.muted,
+            "waits_s": self.waits_s,
+            "patience_s": self.patience_s,
         }

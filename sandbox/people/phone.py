@@ -6,13 +6,15 @@ from typing import Protocol, Self
 
 from sandbox import journal
 from sandbox.speech import synthesiser
-from sandbox.speech.recogniser import Ear, Heard
+from sandbox.speech.recogniser import PRE_ROLL_S, Ear, Heard
 from sandbox.speech.voices import Timbre
 
 from .tones import Keypad
 
 TURN_SILENCE_MS = 700
 """Silence after which a person takes the other side to have finished."""
+PATIENCE_S = 6.0
+"""Silence after which a person asks whether anybody is there."""
 LONGEST_CALL_S = 180.0
 
 
@@ -39,8 +41,13 @@ class Phone:
     All times are in seconds of the call's own audio, which comes in real time.
     """
 
-    def __init__(self, line: Line, voice: Timbre, *, muted: bool = False) -> None:
-        self.line, self.voice, self.muted = line, voice, muted
+    def __init__(
+        self, line: Line, voice: Timbre, *, muted: bool = False, waits_s: float = 0.0
+    ) -> None:
+        """``waits_s``: how long the other side must be silent, at least, for an answer to what we
+        said to be over.
+        """
+        self.line, self.voice, self.muted, self.waits_s = line, voice, muted, waits_s
         self.now = 0.0
         self.down = False
         self.keys = ""
@@ -101,7 +108,9 @@ class Phone:
     @property
     def turn_over(self) -> bool:
         """The other side has said something and stopped."""
-        return self._turn_over and not self.other_speaking
+        waits_s = self.waits_s if self.last_said else 0.0
+        silent = not self.other_speaking and self.quiet_s >= waits_s
+        return self._turn_over and silent
 
     def heard_since(self) -> str:
         """Return, and mark as answered, what was heard since the last time."""
@@ -155,12 +164,17 @@ class Phone:
         self._ear.close()
         self._news.set()
 
+    @staticmethod
+    def _place(heard: Heard) -> tuple[float, float]:
+        """Without the silence that was kept from before its first sound."""
+        return heard.start + PRE_ROLL_S, heard.words[-1].end if heard.words else heard.end
+
     async def _understand(self) -> None:
         async for event in self._ear:
             if isinstance(event, Heard) and event.final:
                 if event.text:
                     self.heard.append(event.text)
-                    self._note("person_heard", event.text)
+                    self._note("person_heard", event.text, *self._place(event))
                 self._turn_over = event.ended
                 self._news.set()
 
@@ -175,10 +189,11 @@ class Phone:
         if self.down:
             raise CallOver
         self.line.say(sound)
-        self._note("person_said", text)
+        self._note("person_said", text, self.now, self.now + len(sound) / 8000)
         if wait:
             await self.line.said()
 
-    def _note(self, kind: str, text: str) -> None:
+    def _note(self, kind: str, text: str, from_s: float, until_s: float) -> None:
+        place = {"from_s": round(from_s, 2), "until_s": round(until_s, 2)}
         call_sid = getattr(self.line, "call_sid", None)
-        journal.note(kind, call_sid=call_sid, number=self.line.number, text=text)
+        journal.note(kind, call_sid=call_sid, number=self.line.number, text=text, **place)

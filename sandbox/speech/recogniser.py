@@ -29,6 +29,8 @@ _SPEECH, _STILL_SPEECH = 0.5, 0.35  # thresholds to begin and to go on
 _ONSET_WINDOWS = 2  # 64 ms of speech begin a segment
 _LEAST_WINDOWS = 4  # less speech than 128 ms is a click, not a word
 _PRE_ROLL = 9  # windows kept from before the onset: soft first consonants
+PRE_ROLL_S = (_PRE_ROLL - _ONSET_WINDOWS) * vad.WINDOW_S
+"""So much of the silence before it belongs to what is heard after a silence."""
 _PAUSE_WINDOWS = 4  # after 128 ms of silence the text is prepared in case it is the end
 _INTERIM_S = 0.35
 _LONG_S, _LONGEST_S = 10.0, 14.0  # a longer segment is cut at the next breath, or at once

@@ -363,7 +363,7 @@ async def test_a_reply_breaks_behind_the_text_asked_for_or_before_its_first_word
 
 
 async def test_a_refusal_is_a_whole_answer_without_a_word(url):
-    faults.put({"model": {"kind": "refusal", "only": ["HAIKU", "mars"]}})
+    faults.put({"model": {"kind": "refusal", "only": "HAIKU", "asked": "mars"}})
     about_mars = [{"role": "user", "content": "When do you open on Mars?"}]
 
     async with sdk(url) as client:

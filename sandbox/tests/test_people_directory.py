@@ -152,6 +152,8 @@ async def test_a_person_can_be_told_what_to_do_over_http_and_be_restored() -> No
         ("+12025550110", {"muted": "yes"}),
         ("+12025550110", {"answers": "maybe"}),
         ("+12025550110", {"rings_s": -1}),
+        ("+12025550110", {"waits_s": "long"}),
+        ("+12025550110", {"patience_s": True}),
         ("+12025550110", ["Hi"]),
         ("12025550110", {"say": "Hi"}),
     ],

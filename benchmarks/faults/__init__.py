@@ -1,0 +1,1 @@
+"""What the caller hears when a provider fails in mid-call."""
