@@ -8,6 +8,7 @@ function is synchronous, opens and closes its own database connection use, and i
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import wraps
 from typing import Any
 
@@ -137,20 +138,7 @@ def _live(call: Call, agent: Agent, memory: Memory) -> LiveCall:
 def store_turn(call_pk: int, turn: SpokenTurn) -> None:
     """Commit a turn. A sequence number that is stored already stays as it is."""
     Turn.objects.bulk_create(
-        [
-            Turn(
-                call_id=call_pk,
-                sequence=turn.sequence,
-                role=turn.role,
-                text=turn.text,
-                full_text=turn.full_text,
-                started_ms=turn.started_ms,
-                ended_ms=turn.ended_ms,
-                interrupted=turn.interrupted,
-                latency_ms=turn.latency_ms,
-                timings=turn.timings,
-            )
-        ],
+        [Turn(call_id=call_pk, **asdict(turn))],
         ignore_conflicts=True,
     )
     seen(call_pk)

@@ -1,7 +1,7 @@
 """A call as the live engine knows it: what it starts with, and nothing that needs a query."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,9 @@ from calls.transfer_rules import NO_TRANSFERS, TransferRules, rules_for
 
 @dataclass(frozen=True, slots=True)
 class SpokenTurn:
-    """One committed turn. ``text`` is what was heard; times are ms since the call's audio began."""
+    """One committed turn, with the names of ``Turn``. ``text`` is what was heard; times are ms since
+    the call's audio began.
+    """
 
     sequence: int
     role: str  # "agent" | "caller"
@@ -201,14 +203,4 @@ def _voicemail(call: Call, holds: Effective) -> tuple[str, str]:
 
 
 def _spoken(turn: Turn) -> SpokenTurn:
-    return SpokenTurn(
-        sequence=turn.sequence,
-        role=turn.role,
-        text=turn.text,
-        started_ms=turn.started_ms,
-        ended_ms=turn.ended_ms,
-        full_text=turn.full_text,
-        interrupted=turn.interrupted,
-        latency_ms=turn.latency_ms,
-        timings=turn.timings,
-    )
+    return SpokenTurn(**{one.name: getattr(turn, one.name) for one in fields(SpokenTurn)})

@@ -1,6 +1,12 @@
 from typing import Any
 
 import pytest
+from django.test import Client
+
+from accounts.factories import AccountFactory, api_client
+from accounts.models import Account
+from agents.factories import PhoneNumberFactory
+from agents.models import PhoneNumber
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +28,18 @@ def _roomy(settings: Any) -> None:
     settings.TRANSCRIBER_SOCKETS = settings.VOICE_SOCKETS = 1000
     settings.INBOUND_RESERVED_CALLS = 0
     settings.CARRIER_CALLS_PER_SECOND = 1000.0
+
+
+@pytest.fixture
+def account() -> Account:
+    return AccountFactory.create(max_concurrent_calls=100)
+
+
+@pytest.fixture
+def client(account: Account) -> Client:
+    return api_client(account)
+
+
+@pytest.fixture
+def number(account: Account) -> PhoneNumber:
+    return PhoneNumberFactory.create(account=account)
