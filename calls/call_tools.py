@@ -8,10 +8,10 @@ from accounts.models import Suppression
 from agents.effective import Effective
 from agents.history import Memory, is_person
 from agents.models import Calendar, PhoneNumber
+from agents.tools import identity
 from agents.tools.base import Outcome, Tool
 from agents.tools.calendar import calendar_tools
 from agents.tools.functions import function_tools
-from agents.tools.identity import identity_tool
 from calls.models import Call, Turn
 from calls.transfer_rules import DEFAULT, TRANSFER_CALL, NotAllowed, TransferRules
 
@@ -37,7 +37,7 @@ def tools_of(
     (both of ``calls.live``); ``transfers`` says where the call may be put through to.
     """
     own = function_tools(number, values) if number is not None else ()
-    check = (identity_tool(memory.private),) if memory.private else ()
+    check = (identity.identity_tool(memory.private, tries=_tries(call)),) if memory.private else ()
     calendar = Calendar.objects.filter(number=number).first() if number is not None else None
     bookings = (
         calendar_tools(
@@ -52,6 +52,11 @@ def tools_of(
     texts = (_send_sms(call.pk, text_caller),) if may_text and is_person(call.their_number) else ()
     away = (_transfer_call(transfers),) if transfers.numbers else ()
     return (*own, *bookings, *texts, *away, *check, _opt_out(call.pk, refuse_contact))
+
+
+def _tries(call: Call) -> int:
+    """How often who it is was asked for on this call, through whatever socket."""
+    return call.events.filter(kind="tool", data__name=identity.NAME).count()
 
 
 def _transfer_call(rules: TransferRules) -> Tool:

@@ -22,8 +22,8 @@ from calls.transfer_rules import NO_TRANSFERS, TransferRules, rules_for
 
 @dataclass(frozen=True, slots=True)
 class SpokenTurn:
-    """One committed turn, with the names of ``Turn``. ``text`` is what was heard; times are ms since
-    the call's audio began.
+    """One committed turn, named as in ``Turn``. ``text`` is what was heard; times are ms since the
+    call's audio began.
     """
 
     sequence: int

@@ -8,6 +8,7 @@ from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from accounts.models import Suppression
+from agents.factories import CallerFactory, NoteFactory
 from agents.models import Agent
 from agents.tests.twilio_side import form_of
 from agents.tools.base import ToolCall
@@ -47,6 +48,29 @@ def test_who_refuses_contact_on_the_line_is_entered_with_their_words():
         "text": "Please never call me again!",
     }
     assert call.events.filter(kind="refused contact").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("tries", "answer"),
+    [
+        (2, "Confirmed. On record about them:"),
+        (3, "Not confirmed, and no further try is allowed in this call."),
+    ],
+)
+def test_guesses_of_who_it_is_are_counted_through_all_sockets_of_a_call(tries: int, answer: str):
+    call = CallFactory.create(live=True, agent__identity_check="reference_id")
+    person = {"number": call.number, "caller_number": call.their_number}
+    CallerFactory.create(**person, reference_id="4827")
+    NoteFactory.create(account=call.account, person=call.their_number, is_private=True)
+    opened(call)
+    guess = {"name": "confirm_identity", "ms": 1, "failed": False}
+    guesses = [LiveEvent(f"1:{n}", "tool", timezone.now(), guess) for n in range(tries)]
+    live.store_events(call.pk, [*guesses, LiveEvent("1:9", "tool", timezone.now(), {"name": "x"})])
+
+    tools = opened(call).tools
+    asked = ToolCall("t1", "confirm_identity", {"answer": "4827"})
+
+    assert async_to_sync(use)(tools, asked, "4827").content.splitlines()[0] == answer
 
 
 def test_a_refusal_does_not_wait_for_its_turn_to_be_stored():
