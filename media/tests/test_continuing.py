@@ -1,7 +1,7 @@
 """The second model goes on with a reply that broke off, and nothing is said twice."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.tools.base import Outcome, ToolCall, ToolResult
@@ -9,11 +9,15 @@ from media.clauses import Clause, ClauseSplitter, Tag
 from media.continuing import Continuation
 from media.events import (
     AskModel,
+    Forget,
     ModelDone,
     ModelFailed,
     ModelText,
+    Prepare,
     ToolsDone,
     ToolsWanted,
+    TurnEnded,
+    TurnMayEnd,
     UseTools,
 )
 from media.tests.driving import Play
@@ -322,3 +326,40 @@ def test_a_caller_who_speaks_into_the_break_is_listened_to():
 
     assert play.spoken == [HALF]
     assert play.all(AskModel)[-1].messages[-1]["content"] == "Stop, I meant on Sundays."
+
+
+@settings(max_examples=60, deadline=None)
+@given(words, st.data())
+def test_wherever_a_reply_breaks_it_is_heard_and_kept_once_and_whole(words, data):
+    joints = st.sampled_from([" ", " ", ", ", ". "])
+    whole = "".join(word + data.draw(joints) for word in words[:-1]) + words[-1] + "."
+    play = asked()
+
+    play.model_says(whole[: data.draw(st.integers(0, len(whole)))], done=False)
+    said = len(" ".join(play.spoken).split())
+    fails(play)
+    if len(play.all(AskModel)) == 2:
+        play.model_says(" ".join(whole.split()[data.draw(st.integers(0, said)) :]))
+    play.send(*[500] * len(play.spoken))
+    play.at(play.t + 60_000)
+
+    heard = next(text for role, text in play.turns if role == "agent")
+    assert heard == whole
+    assert play.machine.call.fallback_message not in play.spoken
+
+
+def test_a_reply_that_was_written_ahead_and_broke_off_is_gone_on_with_when_its_turn_comes():
+    play = Play(inbound=True, opening="", speaks_first=False)
+    play.open()
+    play.at(1_000).feed(TurnMayEnd(1_000, QUESTION))
+    play.feed(ModelText(1_050, generation(play), HALF + " "))
+    play.feed(ModelFailed(1_100, generation(play), "stalled"))
+    assert (play.spoken, len(play.all(AskModel))) == ([], 1)
+
+    play.at(1_200).feed(TurnEnded(1_200, QUESTION, 900))
+    assert play.all(AskModel)[-1].second
+    play.model_says("and close at five.")
+
+    assert play.all(Prepare) == [Prepare(HALF)]
+    assert play.all(Forget) == []
+    assert play.spoken == [HALF, "and close at five."]
