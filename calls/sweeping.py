@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from calls import refusals
@@ -55,7 +55,7 @@ def check_stale_calls(now: datetime | None = None) -> int:
         .filter(Q(carrier_checked_at=None) | Q(carrier_checked_at__lt=quiet_since))
         .filter(Q(media_seen_at=None) | Q(media_seen_at__lt=quiet_since))
         .select_related("agent", "number__carrier_account")
-        .order_by("carrier_checked_at", "pk")[:AT_MOST]
+        .order_by(F("carrier_checked_at").asc(nulls_first=True), "pk")[:AT_MOST]
     )
     checked = 0
     for call in stale:
@@ -126,14 +126,15 @@ def rescue_silent_calls(now: datetime | None = None) -> int:
         .exclude(carrier_sid="")
         .exclude(Exists(Transfer.objects.out_of_our_hands().filter(call=OuterRef("pk"))))
         .select_related("number__carrier_account")
-        .order_by("media_seen_at")[:AT_MOST]
+        .order_by("media_seen_at")
     )
-    rescued = 0
-    for call in silent:
+    asked = rescued = 0
+    for call in silent:  # all are looked at, as a process that is gone had a hundred of them
         if cache.add(f"calls.silent.{call.pk}.{call.media_seen_at:%H%M%S%f}", 1, timeout=60):
             continue
         mine = Call.objects.filter(pk=call.pk, media_seen_at=call.media_seen_at)
-        if mine.update(media_seen_at=now):
+        if asked < AT_MOST and mine.update(media_seen_at=now):
+            asked += 1
             rescued += _ask_again(call, now)
     return rescued
 

@@ -67,6 +67,20 @@ def test_a_call_is_asked_about_once_a_minute_and_not_while_its_audio_lives(telco
     assert len(telco.calls) == 1
 
 
+def test_who_was_never_asked_about_comes_before_who_was_long_ago(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sweeping, "AT_MOST", 1)
+    quiet(live=True, carrier_checked_at=timezone.now() - LONG_AGO)
+    never = quiet(live=True)
+    says(telco, never, status="completed")
+
+    assert sweeping.check_stale_calls() == 1
+
+    never.refresh_from_db()
+    assert never.status == "completed"
+
+
 def test_a_call_that_should_have_been_hung_up_is(telco: Any):
     call = quiet(live=True)
     services.intend_end(call.pk, "completed")
@@ -182,6 +196,16 @@ def test_a_call_whose_lease_looks_expired_twice_is_asked_for_again(telco: Any, s
     token = call.attempts.get().token
     assert url == f"{settings.PUBLIC_URL}/twilio/voice/?a={token}&w=0"
     assert call.events.filter(kind="audio lost").count() == 1
+
+
+def test_of_many_whose_process_is_gone_each_look_rescues_some(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sweeping, "AT_MOST", 2)
+    for _ in range(4):
+        takes_redirect(telco, silent())
+
+    assert [sweeping.rescue_silent_calls() for _ in range(4)] == [0, 2, 2, 0]
 
 
 def test_a_lease_that_is_renewed_between_two_looks_rescues_nobody(telco: Any):
