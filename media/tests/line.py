@@ -12,7 +12,7 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from twilio.request_validator import RequestValidator
 
-PATIENCE_S = 10.0
+from conftest import PATIENCE_S
 
 
 class Line:
@@ -86,7 +86,7 @@ class Line:
 
     async def _read(self) -> None:
         while self.closed_with is None:
-            output = await self.socket.receive_output(timeout=60)
+            output = await self.socket.receive_output(timeout=10 * PATIENCE_S)
             if output["type"] == "websocket.close":
                 self.closed_with = output.get("code", 1000)
             else:

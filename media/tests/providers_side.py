@@ -7,10 +7,37 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+from anthropic import Timeout
+
+from conftest import PATIENCE_S
+from media import consumers, openings, playout, providers, speaking, transcriber, voice
+from media import voice_sockets as sockets
 
 CLAUSE_MS = 300
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the product wait for its providers as long as a test does.
+
+    A slow machine is not what these tests call a fault. One that is about a time-out sets it.
+    """
+    for module, names in (
+        (consumers, ["START_TIMEOUT_S", "OPEN_TIMEOUT_S"]),
+        (openings, ["PATIENCE_S"]),
+        (providers, ["SPEECH_REST_TIMEOUT_S"]),
+        (sockets, ["CONNECT_TIMEOUT_S"]),
+        (transcriber, ["CONNECT_TIMEOUT_S"]),
+        (voice, ["CHUNK_TIMEOUT_S", "CLEAR_TIMEOUT_S"]),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, PATIENCE_S)
+    for name in ("MODEL_DEADLINE_MS", "VOICE_DEADLINE_MS", "TOOLS_GRACE_MS", "FILLER_AFTER_MS"):
+        monkeypatch.setattr(speaking, name, round(PATIENCE_S * 1000))
+    monkeypatch.setattr(playout, "MARK_GRACE_MS", round(PATIENCE_S * 1000))
+    monkeypatch.setattr(providers, "MODEL_TIMEOUT", Timeout(PATIENCE_S))
 
 
 @dataclass(frozen=True)
@@ -115,7 +142,7 @@ class Providers:
 
     async def hears(self, size: int) -> None:
         """Wait until so many bytes of audio have come, by all sockets together."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while self.heard < size:
                 self._hearing.clear()
                 await self._hearing.wait()

@@ -17,11 +17,11 @@ from accounts.errors import ApiError
 from agents.factories import AgentFactory, PhoneNumberFactory
 from calls import browser_calls, live, sweeping, tickets
 from calls.models import Call
+from conftest import PATIENCE_S
 from media.audio import LINEAR, SILENCE
 from media.browser import FRAME, BrowserStream
 from media.resampling import ToBrowser, ToTelephone
-from media.tests.line import PATIENCE_S
-from media.tests.providers_side import Providers
+from media.tests.providers_side import Providers, be_patient
 from media.transport import Audio, BadFrame, Marked, Pressed, Started, Stopped
 
 
@@ -94,7 +94,8 @@ def test_what_is_no_message_is_refused_by_name(message: str | bytes):
 
 
 @pytest.fixture
-async def providers(settings, tmp_path, transactional_db) -> AsyncIterator[Providers]:
+async def providers(settings, tmp_path, transactional_db, monkeypatch) -> AsyncIterator[Providers]:
+    be_patient(monkeypatch)
     side = Providers()
     await side.server.start_server()
     settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = settings.TWILIO_API_URL = side.url

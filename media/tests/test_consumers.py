@@ -24,6 +24,7 @@ from calls.commands import send_command
 from calls.factories import CallFactory
 from calls.flights import flight_pieces
 from calls.models import Call
+from conftest import PATIENCE_S
 from media import consumers
 from media.audio import LINEAR
 from media.conversation import Conversation
@@ -34,8 +35,8 @@ from media.replay import read, replay, unpacked
 from media.session import Session
 from media.speaker import Speaker
 from media.speaking import Speaking
-from media.tests.line import PATIENCE_S, Line
-from media.tests.providers_side import CLAUSE_MS, Providers
+from media.tests.line import Line
+from media.tests.providers_side import CLAUSE_MS, Providers, be_patient
 from media.transcriber import Transcriber
 from media.voice import Voice
 from media.writer import Writer
@@ -46,7 +47,8 @@ LOUD = 0x10
 
 
 @pytest.fixture
-async def providers(settings, tmp_path) -> AsyncIterator[Providers]:
+async def providers(settings, tmp_path, monkeypatch) -> AsyncIterator[Providers]:
+    be_patient(monkeypatch)
     side = Providers()
     await side.server.start_server()
     settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = settings.TWILIO_API_URL = side.url
@@ -87,6 +89,7 @@ async def test_a_whole_call_from_greeting_to_goodbye(providers):
     await line.speak(400, LOUD)
     await line.speak(400)
     await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
+    await providers.hears(800 * 8)
     await providers.transcribe("When are you open?")
     await line.until(lambda line: len(line.events("mark")) == 3)
     await providers.transcribe("Thank you, that is all.")
@@ -396,6 +399,7 @@ async def test_audio_never_waits_for_channels_thread(providers, monkeypatch):
     await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
     await line.speak(1_000)
     await line.until(lambda line: bool(line.events("mark")))
+    await providers.hears(8_000)
     await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
     assert await line.closes() == 1000
     assert providers.heard == 8_000

@@ -13,9 +13,10 @@ from prometheus_client import REGISTRY
 from calls import tickets
 from calls.factories import CallFactory
 from calls.models import Call
+from conftest import PATIENCE_S
 from media import deafness, providers, transcriber
-from media.tests.line import PATIENCE_S, Line
-from media.tests.providers_side import CLAUSE_MS, Broken, Providers
+from media.tests.line import Line
+from media.tests.providers_side import CLAUSE_MS, Broken, Providers, be_patient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOUD = 0x10
@@ -27,8 +28,7 @@ TROUBLE = ["I'm sorry, something went wrong on my side.", "Could you say that ag
 
 @pytest.fixture
 async def side(settings, tmp_path, monkeypatch) -> AsyncIterator[Providers]:
-    impatient = anthropic.Timeout(2.0, connect=1.0, read=1.0)
-    monkeypatch.setattr(providers, "MODEL_TIMEOUT", impatient)
+    be_patient(monkeypatch)
     monkeypatch.setattr(transcriber, "BACKOFF_S", (0.0, 0.01))
     side = Providers()
     await side.server.start_server()
@@ -68,8 +68,12 @@ class Talk:
 
 
 @pytest.fixture
-async def talk(side) -> Callable[[], Awaitable[Talk]]:
+async def talk(side, monkeypatch) -> Callable[[], Awaitable[Talk]]:
     async def greet() -> Talk:
+        if any(isinstance(reply, Broken) and reply.how == "stall" for reply in side.replies):
+            impatient = anthropic.Timeout(PATIENCE_S, read=2.0)
+            monkeypatch.setattr(providers, "MODEL_TIMEOUT", impatient)
+
         def make() -> tuple[Call, str, Any]:
             call: Any = CallFactory(
                 inbound=True, agent__welcome_message=OPENING, agent__fallback_message=FALLBACK
@@ -156,7 +160,7 @@ async def test_a_caller_who_was_not_heard_for_long_is_asked_to_say_it_again(
     side, talk, monkeypatch
 ):
     monkeypatch.setattr(deafness, "LONG_MS", 50)
-    monkeypatch.setattr(transcriber, "BACKOFF_S", (0.0, 0.2))
+    monkeypatch.setattr(transcriber, "BACKOFF_S", (0.0, 1.0))
     call = await talk()
     side.listening.clear()
     side.refuse_listening = 1

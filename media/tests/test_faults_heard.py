@@ -14,17 +14,19 @@ from agents.tests.outside import Sandbox, running_sandbox
 from calls import tickets
 from calls.factories import CallFactory
 from calls.models import Call
+from conftest import PATIENCE_S
 from media.providers import speech_client
 from media.tests.line import Line
+from media.tests.providers_side import be_patient
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 PROMPT = (
     "You are Mia of Acme Dental. We are open from nine to five. "
     "Parking is behind the house. Children can play in the garden, under the old apple tree."
 )
 FALLBACK = "Sorry, could you say that again?"
 SILENCE = b"\xff" * 160
-PATIENCE_S, LOOK_S = 45.0, 0.1
+LOOK_S = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ class Caller:
     def fault(self, **faults: Any) -> None:
         body = json.dumps(faults).encode()
         request = urllib.request.Request(f"{self._sandbox.url}/_sandbox/faults", body, method="PUT")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=PATIENCE_S).close()
 
     async def asks(self, question: str) -> str:
         """Say it, wait for the answer's end, and return what was heard of it."""
@@ -110,7 +112,8 @@ async def _heard(mulaw: bytes) -> str:
 
 
 @pytest.fixture
-async def caller(sandbox, settings, tmp_path) -> AsyncIterator[Caller]:
+async def caller(sandbox, settings, tmp_path, monkeypatch) -> AsyncIterator[Caller]:
+    be_patient(monkeypatch)
     settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = sandbox.url
     settings.DEEPGRAM_API_KEY = settings.ANTHROPIC_API_KEY = "key"
     settings.RECORDINGS_DIR = tmp_path

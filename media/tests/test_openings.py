@@ -13,16 +13,18 @@ from calls import live, openings, services, tickets
 from calls.factories import CallFactory
 from calls.models import Call
 from calls.openings import Opening
+from conftest import PATIENCE_S
 from media.openings import Preparer, prepare
 from media.openings import take as take_for
 from media.tests.line import Line
-from media.tests.providers_side import CLAUSE_MS, Providers
+from media.tests.providers_side import CLAUSE_MS, Providers, be_patient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-async def providers(settings, tmp_path) -> AsyncIterator[Providers]:
+async def providers(settings, tmp_path, monkeypatch) -> AsyncIterator[Providers]:
+    be_patient(monkeypatch)
     side = Providers()
     await side.server.start_server()
     settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = settings.TWILIO_API_URL = side.url
@@ -111,7 +113,7 @@ async def test_the_answer_after_a_prepared_opening_is_the_models(providers):
     line, token = await sync_to_async(_line)(call)
     await line.open(token)
     await line.until(lambda line: len(line.events("mark")) == 1)
-    await asyncio.wait_for(providers.listening.wait(), 10)
+    await asyncio.wait_for(providers.listening.wait(), PATIENCE_S)
     await providers.transcribe("When do you open?")
     await line.until(lambda line: len(line.events("mark")) == 2)
     await line.send(event="stop", streamSid="MZ1", stop={"callSid": call.carrier_sid})
@@ -223,7 +225,7 @@ async def test_a_call_that_begins_to_ring_has_its_opening_prepared_by_one_proces
 
     await sync_to_async(services.move_call)(call.pk, Call.Status.RINGING)
     await sync_to_async(services.move_call)(call.pk, Call.Status.RINGING)  # the carrier repeats it
-    assert await sync_to_async(kept.get)(timeout=10) == call.pk
+    assert await sync_to_async(kept.get)(timeout=PATIENCE_S) == call.pk
     for preparer in preparers:
         await preparer.aclose()
 

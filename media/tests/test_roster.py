@@ -13,6 +13,7 @@ from calls.factories import CallFactory
 from calls.live import LiveCall
 from calls.models import Call
 from calls.presence import Room
+from conftest import PATIENCE_S
 from media import roster as module
 from media.factories import LiveCallFactory
 from media.journal import in_thread
@@ -60,7 +61,7 @@ async def test_a_call_that_another_process_has_taken_over_makes_way(house, monke
 
     house.enter(talk)
     await sync_to_async(Call.objects.filter(pk=call.pk).update)(media_generation=2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await talk.news.wait()
 
     assert talk.superseded_by == 2
@@ -105,7 +106,7 @@ async def test_draining_lets_calls_end_and_moves_those_that_do_not(house):
         await house.leave(stays)
 
     following = asyncio.create_task(follow())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await house.drain(0.1)
     await following
 

@@ -16,9 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from conftest import PATIENCE_S
 from media.server_socket import MOST_WAITING
-
-PATIENCE_S = 10.0
 
 
 class Echo:

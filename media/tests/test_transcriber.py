@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from conftest import PATIENCE_S
 from media import transcriber
 from media.flux import thresholds
 from media.hearing import Hearing, Told, Unanswered
-from media.tests.providers_side import Providers
+from media.tests.providers_side import Providers, be_patient
 from media.transcriber import Transcriber
 
 FRAME = b"\xff" * 160
-PATIENCE_S = 5.0
 FLUX = Hearing("flux-general-en", "en", 200, None, ("Acme",))
 NOVA = Hearing("nova-3", "pl", 200, None, ("Acme",))
 
@@ -54,7 +54,8 @@ class Ears:
 
 
 @pytest.fixture
-async def providers(settings) -> AsyncIterator[Providers]:
+async def providers(settings, monkeypatch) -> AsyncIterator[Providers]:
+    be_patient(monkeypatch)
     side = Providers()
     await side.server.start_server()
     settings.DEEPGRAM_API_URL, settings.DEEPGRAM_API_KEY = side.url, "key"

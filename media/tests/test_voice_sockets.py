@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from media.metrics import PROVIDER_ERRORS
-from media.tests.providers_side import Providers
+from media.tests.providers_side import Providers, be_patient
 from media.voice import Voice
 from media.voice_sockets import LOST, VoiceSockets, voice_sockets
 
@@ -13,7 +13,8 @@ THALIA, APOLLO = ("aura-2-thalia-en", None), ("aura-2-apollo-en", 1.2)
 
 
 @pytest.fixture
-async def providers(settings) -> AsyncIterator[Providers]:
+async def providers(settings, monkeypatch) -> AsyncIterator[Providers]:
+    be_patient(monkeypatch)
     side = Providers()
     await side.server.start_server()
     settings.DEEPGRAM_API_URL, settings.DEEPGRAM_API_KEY = side.url, "key"

@@ -1,7 +1,6 @@
 """What a media process does before its first call."""
 
 import gc
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -29,11 +28,8 @@ async def test_what_was_loaded_is_kept_from_the_garbage_collector():
 
 
 async def test_a_model_that_cannot_be_reached_does_not_stop_the_start(caplog):
-    began = time.monotonic()
-
     await warming.connect_model()
 
-    assert time.monotonic() - began < 5
     assert "no connection to the model" in caplog.text
 
 
