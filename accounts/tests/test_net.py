@@ -248,13 +248,13 @@ def test_a_compressed_answer_is_not_unpacked(settings):
 def test_the_time_out_is_for_all_of_it_however_the_bytes_drip(settings):
     settings.OUTBOUND_ALLOW_PRIVATE = True
 
-    with running_server(body=b"x" * 100, slow_s=0.05) as server:
+    with running_server(body=b"x" * 1_000, slow_s=0.05) as server:  # for 50 s
         began = time.monotonic()
         with pytest.raises(net.RequestFailed, match="time-out"):
             net.request("GET", f"http://127.0.0.1:{server.port}/", timeout_s=0.2)
         took = time.monotonic() - began
 
-    assert took < 2.0
+    assert took < 25.0
 
 
 def test_nobody_listening_and_no_such_name_are_failures_with_a_name(settings, names):

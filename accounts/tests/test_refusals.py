@@ -309,10 +309,10 @@ def test_a_long_turn_does_not_hold_up_the_audio():
     long = "well you know I was going to call the shop about the order we made " * 40
     find_refusal(long)
 
-    begun = time.perf_counter()
+    begun = time.thread_time()  # processor time: others may be at work on this machine
     find_refusal(long)
 
-    assert time.perf_counter() - begun < 0.25  # thousands of characters; a turn has a hundred
+    assert time.thread_time() - begun < 0.25  # thousands of characters; a turn has a hundred
 
 
 @pytest.mark.parametrize("language", ["en-GB", "es", "fr", "de", "xx"])

@@ -1,6 +1,6 @@
 """A call that is put through: told, asked about, settled, in any order and with parts missing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 import requests
+import time_machine
 from django.http import HttpResponse
 from django.utils import timezone
 
@@ -384,6 +385,14 @@ def test_what_one_lost_callback_would_have_told_another_tells(lost: Any):
     assert reason == ("" if lost is _end else "transferred")
 
 
+@pytest.fixture
+def _time_stands_still() -> Iterator[None]:
+    """The carrier tells its seconds as counted from one moment, however long the test takes."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
+
+
+@pytest.mark.usefixtures("_time_stands_still")
 def test_the_meter_stops_when_the_colleague_picks_up():
     transfer = ringing()
 
@@ -395,6 +404,7 @@ def test_the_meter_stops_when_the_colleague_picks_up():
     assert abs(float(call.charged_minutes) - 20 / 60) < 0.04
 
 
+@pytest.mark.usefixtures("_time_stands_still")
 def test_news_after_the_end_corrects_what_was_counted():
     transfer = ringing()
     ended(transfer.call, 60)

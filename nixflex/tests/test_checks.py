@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 
+from conftest import PATIENCE_S
 from nixflex import checks
 from nixflex.environment import Environment
 
@@ -140,7 +141,7 @@ def test_a_bad_environment_ends_the_command_in_sentences_not_in_a_traceback():
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE_S,
     )
 
     assert done.returncode == 1

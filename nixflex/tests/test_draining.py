@@ -109,12 +109,12 @@ def test_calls_end_or_move_when_their_process_is_told_to_stop(tmp_path_factory):
 
         # Whoever still talks when patience is over is moved, and is answered there.
         records.wait_for_caller(second)
-        os.kill(taker, signal.SIGTERM)
         told_to_stop = time.monotonic()
+        os.kill(taker, signal.SIGTERM)
         [stopping] = [process for process in new if process.pid == taker]
         [last] = [process for process in new if process.pid != taker]
         assert records.pid_of(second, 2) == last.pid
-        assert 3.0 <= time.monotonic() - told_to_stop <= 12.0
+        assert time.monotonic() - told_to_stop >= 3.0
         said = records.turns_of_agent(second)
         deadline = time.monotonic() + WITHIN_S
         while records.turns_of_agent(second) == said:  # the apology, or an answer to who was faster

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import redis
 
+from conftest import PATIENCE_S
 from nixflex import embedded
 from nixflex.embedded import binaries, places, users
 from nixflex.embedded.remove import remove
@@ -49,16 +50,16 @@ def user(folder):
         yield process
     finally:
         process.stdin.close()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         process.stdout.close()
 
 
 def is_up(process):
-    assert select.select([process.stdout], [], [], 30)[0], "no word within 30 s"
+    assert select.select([process.stdout], [], [], PATIENCE_S)[0], "no word"
     return process.stdout.readline() == "up\n"
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=PATIENCE_S):
     """Other processes' doings have no event to wait on."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -15,11 +15,14 @@ import pytest
 import redis
 
 from calls import presence
+from conftest import PATIENCE_S
 from nixflex.embedded.places import database_url, redis_url
 from nixflex.tests.test_whole_house import OUR_NUMBER, WITHIN_S, House, running_house
 
 SOMEBODY = "+447386172392"
-LINES = [
+# More than any test lets them say: no call ends by itself before a slow machine has come to the
+# point.
+LINES = 5 * [
     "When do you open on Monday?",
     "And when do you close?",
     "Do you have parking?",
@@ -28,7 +31,6 @@ LINES = [
     "Can I bring my dog?",
     "Do you take cards?",
     "Who will see me?",
-    "That is all. Goodbye.",
 ]
 
 pytestmark = pytest.mark.timeout(900)
@@ -178,8 +180,10 @@ def prepare(house: House, *people: str) -> tuple[Any, str]:
         twilio_account_sid=house.sandbox.sid,
         twilio_auth_token=house.sandbox.token,
     )
+    # Who is patient does not speak up, nor hang up, while nobody hears them.
+    asks = {"say": LINES, "rings_s": 0.3, "patience_s": PATIENCE_S}
     for person in people or (SOMEBODY,):
-        house.ask_sandbox("PUT", f"people/{person}", json={"say": LINES, "rings_s": 0.3})
+        house.ask_sandbox("PUT", f"people/{person}", json=asks)
     return client, agent["agent_id"]
 
 
@@ -235,7 +239,6 @@ class Lost:
     journal: Journal
     call_id: str
     pid: int
-    killed: float  # by the monotonic clock
 
     def is_hung_up(self, house: House) -> dict[str, Any]:
         """Let the person hang up; return the call as it ended."""
@@ -253,7 +256,7 @@ def lose_a_process(house: House, agent: tuple[Any, str], policy: str) -> Lost:
     journal.call_sid = journal.wait_for("stream_started")["call_sid"]
     records.wait_for_caller(call_id)
     os.kill(pid, signal.SIGKILL)
-    return Lost(records, journal, call_id, pid, time.monotonic())
+    return Lost(records, journal, call_id, pid)
 
 
 def test_a_call_goes_on_in_another_process_when_its_own_is_killed(
@@ -262,7 +265,8 @@ def test_a_call_goes_on_in_another_process_when_its_own_is_killed(
     lost = lose_a_process(house, agent, "next_verb")
 
     lost.journal.wait_for("stream_started")
-    assert time.monotonic() - lost.killed <= 5.0
+    # The carrier asked at once; nobody waited for the lease to end, which is 8 s.
+    assert "audio lost" not in lost.records.events_of(lost.call_id)
     assert lost.records.pid_of(lost.call_id, 2) != lost.pid
     lost.records.wait_for_apology(lost.call_id, 1)
     call = lost.is_hung_up(house)
@@ -273,7 +277,7 @@ def test_a_call_goes_on_in_another_process_when_its_own_is_killed(
         lost.call_id,
     )
     assert turns == sorted(turns)
-    assert_one_recording(house, lost.call_id, call)
+    assert_one_recording(house, lost, call)
 
 
 def test_a_carrier_that_ends_a_call_with_its_socket_leaves_it_ended_with_its_recording(
@@ -294,13 +298,13 @@ def test_a_call_whose_carrier_noticed_nothing_is_asked_for_again(
     lost = lose_a_process(house, agent, "half_open")
 
     lost.journal.wait_for("stream_started")
-    # The lease of 8 s, two sweeps of 3 s, and a worker with other things to do.
-    assert time.monotonic() - lost.killed <= 20.0
+    # The lease of 8 s ended, and two sweeps found it so.
+    assert lost.records.events_of(lost.call_id).count("audio lost") == 1
     assert lost.records.pid_of(lost.call_id, 2) != lost.pid
     lost.records.wait_for_apology(lost.call_id, 1)
     call = lost.is_hung_up(house)
     assert (call["status"], call["ended_reason"]) == ("completed", "callee_hangup")
-    assert_one_recording(house, lost.call_id, call)
+    assert_one_recording(house, lost, call)
 
 
 def recordings_of(house: House, call_id: str) -> list[str]:
@@ -308,10 +312,17 @@ def recordings_of(house: House, call_id: str) -> list[str]:
     return [path.name for path in folder.glob(f"{call_id}*")]
 
 
-def assert_one_recording(house: House, call_id: str, call: dict[str, Any]) -> None:
-    assert recordings_of(house, call_id) == [call["recording_file"]]
+def assert_one_recording(house: House, lost: Lost, call: dict[str, Any]) -> None:
+    assert recordings_of(house, lost.call_id) == [call["recording_file"]]
     folder = Path(house.environment["NIXFLEX_DATA_DIR"]) / "recordings"
     with wave.open(str(folder / call["recording_file"])) as recording:
         seconds = recording.getnframes() / 8000
     assert abs(seconds - call["recording_duration_s"]) < 1.0
-    assert abs(seconds - call["duration_ms"] / 1000) < 4.0
+    # From the first socket to the call's end, with the gap between the two sockets.
+    [[lasted]] = lost.records.rows(
+        "SELECT extract(epoch FROM c.ended_at - min(e.at))::float FROM calls_call c"
+        " JOIN calls_callevent e ON e.call_id = c.id AND e.kind = 'media opened'"
+        " WHERE c.call_id = %s GROUP BY c.id",
+        lost.call_id,
+    )
+    assert abs(seconds - lasted) < 4.0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from conftest import PATIENCE_S
 from nixflex.tests.test_lost_process import Journal, Records
 from nixflex.tests.test_whole_house import WITHIN_S, House, running_house
 
@@ -41,8 +42,8 @@ def agent_for(house: House, client: Any, number: str, prompt: str, **settings: A
         twilio_account_sid=house.sandbox.sid,
         twilio_auth_token=house.sandbox.token,
     )
-    said = {"say": ["Can I speak to a real person, please?"], "rings_s": 0.3}
-    house.ask_sandbox("PUT", f"people/{CALLER}", json=said)
+    person = {"say": ["Can I speak to a real person, please?"], "rings_s": 0.3}
+    house.ask_sandbox("PUT", f"people/{CALLER}", json=person | {"patience_s": PATIENCE_S})
     return str(agent["agent_id"])
 
 

@@ -126,7 +126,8 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
 
 def call_somebody(house: House, *, say: str, webhook_url: str | None = None) -> dict[str, Any]:
     """Create an agent, import a number, call a person who says ``say`` and then goodbye."""
-    house.ask_sandbox("PUT", f"people/{SOMEBODY}", json={"say": [say], "rings_s": 0.5})
+    person = {"say": [say], "rings_s": 0.5, "patience_s": PATIENCE_S}
+    house.ask_sandbox("PUT", f"people/{SOMEBODY}", json=person)
     client = house.client()
     agent = client.agents.create(
         name="Mia",

@@ -117,6 +117,14 @@ async def test_a_caller_who_says_nothing_is_asked_for_and_left() -> None:
     assert call.time < 40
 
 
+async def test_who_was_told_to_be_patient_waits_in_silence() -> None:
+    directory.override("+12025550110", patience_s=60)
+
+    call = await Call([], stays_s=40).with_(person("+12025550110"))
+
+    assert call.sentences == [HELLO]
+
+
 async def test_the_one_who_talks_over_breaks_in_one_second_into_the_agents_speech() -> None:
     agent = "Good morning, I am calling to tell you all about our new opening hours this summer."
     call = await Call([agent, "Sorry. Goodbye."]).with_(person("+12025550111"))

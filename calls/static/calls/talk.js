@@ -107,4 +107,5 @@
       button.disabled = false;
     }
   });
+  button.disabled = false; // before this, it would send the form as a page of its own
 })();
