@@ -94,12 +94,16 @@ class House:
         return self.manage("shell", "-v", "0", "-c", source)
 
     def cpu_seconds(self, name: str) -> float:
-        """How much processor time a process of ours (``web``, ``worker`` …) has used."""
+        """How much processor time a process of ours (``web``, ``worker``, ``sandbox`` …) or the
+        ``database`` has used."""
+        if name == "database":
+            pids = _working_in(self.environment["NIXFLEX_DATA_DIR"])
+        else:
+            pids = [one for one in _children(self._process.pid) if _role(one, self.port) == name]
         used = 0.0
-        for pid in _children(self._process.pid):
-            if _role(pid, self.port) == name:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        for pid in pids:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         return used
 
     def pid(self, name: str) -> int | None:
@@ -124,11 +128,23 @@ def _children(parent: int) -> list[int]:
     return found
 
 
+def _working_in(folder: str) -> list[int]:
+    """The processes whose working directory is in ``folder``: of ours, the database's servers."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(folder):
+                found.append(int(entry.name))
+    return found
+
+
 def _role(pid: int, port: int) -> str:
     try:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
         return ""
+    if "sandbox" in words:
+        return "sandbox"
     if "celery" in words:
         return "worker" if "worker" in words else "beat"
     if "uvicorn" in words:
