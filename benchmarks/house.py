@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 from cryptography.fernet import Fernet
 
+from nixflex.embedded import places
+
 PROJECT = Path(__file__).resolve().parents[1]
 SID = "AC5a2d0b0c5a2d0b0c5a2d0b0c5a2d0b0c"
 TOKEN = "5a2db0c05a2db0c05a2db0c05a2db0c0"
@@ -97,7 +99,7 @@ class House:
         """How much processor time a process of ours (``web``, ``worker``, ``sandbox`` …) or the
         ``database`` has used."""
         if name == "database":
-            pids = _working_in(self.environment["NIXFLEX_DATA_DIR"])
+            pids = _working_in(places.find(Path(self.environment["NIXFLEX_DATA_DIR"])).home)
         else:
             pids = [one for one in _children(self._process.pid) if _role(one, self.port) == name]
         used = 0.0
@@ -128,7 +130,7 @@ def _children(parent: int) -> list[int]:
     return found
 
 
-def _working_in(folder: str) -> list[int]:
+def _working_in(folder: Path) -> list[int]:
     """The processes whose working directory is in ``folder``: of ours, the database's servers."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

@@ -89,8 +89,7 @@ def receive_all(arrivals: Sequence[Arrival]) -> list[Message]:
                 [thread.needs_human for thread in threads],
             ],
         )
-    for message in messages:
-        news.tell(message)
+    news.tell_received(messages)
     if any(message.reply == Reply.PENDING for message in messages):
         nudge = partial(nudges.answer, settings.SMS_ANSWER_AFTER_SECONDS)
         transaction.on_commit(nudge, robust=True)

@@ -1,13 +1,16 @@
 """What a text's listeners are told, written into the outbox with the change itself."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
+from accounts.models import Account
 from sms.models import Message
 from webhooks import outbox
+from webhooks.models import Endpoint
 
 # What is worth telling; a text that merely waits is not.
 _TOLD = frozenset(
@@ -24,9 +27,21 @@ _TOLD = frozenset(
 _SHOWN = 20
 
 
-def tell(message: Message) -> None:
+def tell_received(messages: Iterable[Message]) -> None:
+    """Write ``sms.received`` of many texts, in the caller's transaction."""
+    of_accounts: dict[Account, list[Message]] = defaultdict(list)
+    for message in messages:
+        of_accounts[message.account].append(message)
+    for account, texts in of_accounts.items():
+        among = outbox.endpoints_of(account, {text.to_number for text in texts})
+        for text in texts:
+            tell(text, among)
+
+
+def tell(message: Message, among: Sequence[Endpoint] | None = None) -> None:
     """Write ``sms.<status>`` of a text, in the caller's transaction: ``sms.received``,
-    ``sms.sent``, ``sms.delivered``, ``sms.undelivered``, ``sms.failed``.
+    ``sms.sent``, ``sms.delivered``, ``sms.undelivered``, ``sms.failed``. ``among``: as
+    ``outbox.emit`` has it.
     """
     if message.status not in _TOLD:
         return
@@ -41,6 +56,7 @@ def tell(message: Message) -> None:
         agent_id=message.agent_public_id,
         agent_url=agent.webhook_url if agent else None,
         api_key=agent.api_key if agent else None,
+        among=among,
     )
 
 

@@ -1,7 +1,7 @@
 """Writing news into the outbox, and what an endpoint's owner may do with it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,15 +34,19 @@ def emit(
     agent_id: str = "",
     agent_url: str | None = None,
     api_key: ApiKey | None = None,
+    among: Sequence[Endpoint] | None = None,
 ) -> Event | None:
     """Write an event for everybody who listens, in the caller's transaction: it is sent after the
     commit, and not at all without one.
 
     Listeners are the slots of ``phone_number``, or where it has none the agent's own URL, and the
     account's endpoints. ``body`` must be JSON; it is sent as it is now, at every try. ``api_key``
-    is the key that made the agent. Returns None, and writes nothing, if nobody listens.
+    is the key that made the agent. ``among`` is what ``endpoints_of`` returned, where many events
+    are written at once. Returns None, and writes nothing, if nobody listens.
     """
-    listeners = _listeners(account, event_type, phone_number, agent_id, agent_url)
+    if among is None:
+        among = endpoints_of(account, [phone_number])
+    listeners = _listeners(account, event_type, phone_number, agent_id, agent_url, among)
     if not listeners:
         return None
     with transaction.atomic():
@@ -58,18 +62,33 @@ def emit(
 
 
 # As SQL, which is ready at once: this is asked with every text and call.
-_LISTENERS = """
+_ENDPOINTS = """
     SELECT * FROM webhooks_endpoint
     WHERE account_id = %s
-        AND (owner = 'account' OR (owner = 'number' AND phone_number <> '' AND phone_number = %s))
+        AND (owner = 'account'
+            OR (owner = 'number' AND phone_number <> '' AND phone_number = ANY(%s)))
     ORDER BY id
 """
 
 
+def endpoints_of(account: Account, phone_numbers: Iterable[str]) -> list[Endpoint]:
+    """Return the account's own endpoints and those of some of its numbers."""
+    return list(Endpoint.objects.raw(_ENDPOINTS, [account.pk, list(phone_numbers)]))
+
+
 def _listeners(
-    account: Account, event_type: str, phone_number: str, agent_id: str, agent_url: str | None
+    account: Account,
+    event_type: str,
+    phone_number: str,
+    agent_id: str,
+    agent_url: str | None,
+    among: Sequence[Endpoint],
 ) -> list[Endpoint]:
-    found = list(Endpoint.objects.raw(_LISTENERS, [account.pk, phone_number]))
+    found = [
+        one
+        for one in among
+        if one.owner == Endpoint.Owner.ACCOUNT or one.phone_number == phone_number
+    ]
     has_slot = any(
         one.owner == Endpoint.Owner.NUMBER and one.kind == Endpoint.Kind.WEBHOOK for one in found
     )

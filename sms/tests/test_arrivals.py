@@ -56,7 +56,7 @@ def test_a_text_is_stored_once_however_often_and_whenever_it_is_brought():
     assert not Arrival.objects.exists()
 
 
-@pytest.mark.parametrize("at", ["sms.inbound.look", "sms.inbound.news.tell", "sms.nudges.answer"])
+@pytest.mark.parametrize("at", ["sms.inbound.look", "sms.news.tell_received", "sms.nudges.answer"])
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_dies_while_it_takes_texts_in_loses_none_and_stores_none_twice(
     monkeypatch: pytest.MonkeyPatch, at: str
