@@ -209,6 +209,7 @@ def test_every_page_fits_its_screen_and_can_be_read(
         "/admin/agents/phonenumber/",
         "/admin/agents/phonenumber/add/",
         "/admin/accounts/apikey/add/",
+        "/admin/campaigns/campaign/add/",
     ):
         page.goto(path)
         expect_width(page, width)
