@@ -70,9 +70,12 @@ def invalid_field(field: str, why: str, code: str = "invalid_request") -> ApiErr
     return ApiError(code, f"{field} {why}", details={"field": field})
 
 
-def not_found_error(code: str, message: str) -> ApiError:
-    """A thing that does not exist, or belongs to somebody else: the answer is the same."""
-    return ApiError(code, message, 404)
+def not_found_error(code: str, message: str, field: str = "") -> ApiError:
+    """A thing that does not exist, or belongs to somebody else: the answer is the same.
+
+    ``field`` is where the body names it, if it does.
+    """
+    return ApiError(code, message, 404, {"field": field} if field else None)
 
 
 def error_type(status: int) -> str:
@@ -94,7 +97,7 @@ def envelope(error: ApiError) -> dict[str, Any]:
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     """DRF's hook: whatever a view raised becomes the envelope; a surprise is logged, a 500."""
-    error = _as_api_error(exc)
+    error = _as_api_error(exc, context.get("view"))
     if error is None:
         log.error("unhandled_error", view=type(context.get("view")).__name__, exc_info=exc)
         request = context.get("request")
@@ -107,7 +110,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     return Response(envelope(error), status=error.status, headers=error.headers)
 
 
-def _as_api_error(exc: Exception) -> ApiError | None:
+def _as_api_error(exc: Exception, view: Any = None) -> ApiError | None:
     match exc:
         case ApiError():
             return exc
@@ -123,7 +126,11 @@ def _as_api_error(exc: Exception) -> ApiError | None:
         case exceptions.NotFound() | Http404():
             return ApiError("not_found", "There is nothing at this address.", 404)
         case exceptions.MethodNotAllowed():
-            return ApiError("method_not_allowed", str(exc.detail), 405)
+            wrong = str(exc.detail)
+            if view is not None:
+                takes = ", ".join(sorted({*view.allowed_methods} - {"OPTIONS"}))
+                wrong += f" This address takes {takes}."
+            return ApiError("method_not_allowed", wrong, 405)
         case exceptions.Throttled():
             # An integer: the SDK reads anything else as 0.
             wait = max(1, math.ceil(getattr(exc, "wait", None) or 1))

@@ -87,7 +87,7 @@ class Real(serializers.FloatField):
         if self.clamp:
             return float(min(max(data, self.least), self.most))
         if not self.least <= data <= self.most:
-            raise invalid_field(name, f"must be between {self.least:g} and {self.most:g}.")
+            raise invalid_field(name, f"must be between {self.least:.10g} and {self.most:.10g}.")
         return float(data)
 
 

@@ -218,7 +218,10 @@ class CampaignAdmin(ModelAdmin):
             bad_rows=campaign.intake.get("invalid", [])[:_BAD_ROWS],
             chart=self._chart(campaign),
             rules=rules_of(campaign),
-            events=campaign.events.order_by("-at", "-pk")[:_LATEST],
+            events=[
+                {"at": event.at, "shown": event.kind.replace("_", " "), "data": event.data}
+                for event in campaign.events.order_by("-at", "-pk")[:_LATEST]
+            ],
             **self._live(campaign),
         )
 

@@ -2,7 +2,7 @@
 
 from accounts.hours.windows import Window
 from campaigns.dispatch import BREAKER_CALLS, BREAKER_SHARE
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Recipient
 
 
 def rules_of(campaign: Campaign) -> list[str]:
@@ -35,7 +35,12 @@ def _hours(campaign: Campaign) -> str:
 
 def _retries(campaign: Campaign) -> list[str]:
     return [
-        f"After {outcome}: up to {rule['times']} more, {rule['after_minutes']} minutes later"
-        + (", at another hour of the day." if rule.get("other_hour") else ".")
+        f"{Recipient.Outcome(outcome).label}: called again up to {_times(rule['times'])}, after "
+        f"{rule['after_minutes']} minutes"
+        + (" and at another hour of the day." if rule.get("other_hour") else ".")
         for outcome, rule in campaign.retries.items()
     ] or ["Nobody is called twice."]
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"

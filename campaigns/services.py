@@ -53,7 +53,7 @@ def parties(account: Account, agent_id: str, from_number: str | None) -> tuple[A
     """
     agent = Agent.objects.of(account).filter(agent_id=agent_id, is_active=True).first()
     if agent is None:
-        raise not_found_error("agent_not_found", "Agent not found, or not active.")
+        raise not_found_error("agent_not_found", "Agent not found, or not active.", "agent_id")
     try:
         return agent, number_to_call_from(account, agent, from_number)
     except ApiError as error:

@@ -54,7 +54,7 @@ def request_text(
 def find_active_agent(account: Account, agent_id: str) -> Agent:
     agent = Agent.objects.of(account).filter(agent_id=agent_id).first()
     if agent is None:
-        raise not_found_error("agent_not_found", "Agent not found")
+        raise not_found_error("agent_not_found", "Agent not found", "agent_id")
     if not agent.is_active:
         raise not_found_error("agent_not_found", "This agent is not active. Set is_active first.")
     return agent

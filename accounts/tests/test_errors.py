@@ -167,6 +167,7 @@ def test_a_wrong_method_names_the_right_ones(api: Client):
 
     assert response.status_code == 405
     assert response.json()["error"]["code"] == "method_not_allowed"
+    assert "This address takes " in response.json()["error"]["message"]
     assert "POST" in response["Allow"]
 
 

@@ -132,7 +132,7 @@ def test_unknown_fields_and_nulls_are_no_trouble(api: Api):
         ({"from_number": "0744"}, 400, "invalid_phone_format", "from_number"),
         # E.164 comes before the agent
         ({"agent_id": "agent_0", "to_number": "1"}, 400, "invalid_phone_format", "to_number"),
-        ({"agent_id": "agent_0000000000000000"}, 404, "agent_not_found", None),
+        ({"agent_id": "agent_0000000000000000"}, 404, "agent_not_found", "agent_id"),
         ({"agent_id": 5}, 400, "invalid_request", "agent_id"),
         ({"from_number": "+447446999999"}, 400, "from_number_not_found", "from_number"),
         ({"prompt": 5}, 400, "invalid_request", "prompt"),

@@ -99,7 +99,7 @@ def test_without_limits_nothing_is_limited_and_the_breaker_can_be_switched_off(s
     html = page(staff, campaign)
     assert "It pauses" not in html
     assert "daily 09:00-17:30 on each person" in html
-    assert "After busy: up to 2 more, 60 minutes later." in html
+    assert "Busy: called again up to 2 times, after 60 minutes." in html
 
 
 def test_the_form_chooses_what_there_is_only_one_of(staff: Client):

@@ -16,7 +16,7 @@ from accounts.models import User
 from agents.factories import AgentFactory
 from agents.models import Agent, PhoneNumber
 from agents.tests.outside import Sandbox, running_sandbox
-from calls.factories import CallEventFactory, CallFactory, TurnFactory
+from calls.factories import CallEventFactory, CallFactory, TransferFactory, TurnFactory
 from calls.models import Call
 from nixflex.tasks import HEARTBEAT_KEY
 from nixflex.tests import browser as chromium
@@ -190,6 +190,7 @@ def test_every_page_fits_its_screen_and_can_be_read(
 ):
     call = a_call_that_was_held()
     assert call.agent is not None
+    TransferFactory.create(call=call, bridged=True, warm=True)
     CallFactory.create(
         status="failed",
         ended_reason="failed",

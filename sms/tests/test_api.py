@@ -74,7 +74,7 @@ def test_the_newer_names_mean_the_same():
         ({"from_number": "+447446999999"}, (400, "from_number_not_owned"), "from_number"),
         ({"body": "x" * 16_001}, (400, "message_too_long"), "body"),
         ({"context": {"reply_context": 5}}, (400, "invalid_request"), "context.reply_context"),
-        ({"agent_id": "agent_none"}, (404, "agent_not_found"), None),
+        ({"agent_id": "agent_none"}, (404, "agent_not_found"), "agent_id"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_and_leaves_nothing(
