@@ -35,7 +35,7 @@ def _hours(campaign: Campaign) -> str:
 
 def _retries(campaign: Campaign) -> list[str]:
     return [
-        f"{Recipient.Outcome(outcome).label}: called again up to {_times(rule['times'])}, after "
+        f"{Recipient.Outcome(outcome).label}: called again {_times(rule['times'])}, after "
         f"{rule['after_minutes']} minutes"
         + (" and at another hour of the day." if rule.get("other_hour") else ".")
         for outcome, rule in campaign.retries.items()
@@ -43,4 +43,4 @@ def _retries(campaign: Campaign) -> list[str]:
 
 
 def _times(n: int) -> str:
-    return "once" if n == 1 else f"{n} times"
+    return "once" if n == 1 else f"up to {n} times"
