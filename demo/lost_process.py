@@ -5,7 +5,7 @@ import signal
 import time
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from calls.models import Call, CallEvent, Turn
 from demo import seed
@@ -15,6 +15,7 @@ from demo.stage import AGENT, Stage, dashboard
 PURPOSE = "Ask the caller whether they have any question about their next check-up."
 QUESTIONS = ["When are you open?", "Where can I park?"]
 LONGEST_GAP_S = 5.0
+APOLOGY = "I lost you"
 
 
 def kill_one(stage: Stage) -> None:
@@ -57,7 +58,9 @@ def _opened(call: Call) -> QuerySet[CallEvent]:
 
 
 def _show_gap(stage: Stage, person: str, call: Call, killed: tuple[int, datetime] | None) -> None:
-    apology = call.turns.filter(role=Turn.Role.AGENT, text__contains="I lost you").first()
+    # Whoever talks over it hears only its first words.
+    is_apology = Q(text__contains=APOLOGY) | Q(full_text__contains=APOLOGY)
+    apology = call.turns.filter(is_apology, role=Turn.Role.AGENT).first()
     first = _opened(call).first()
     if killed is None or apology is None or first is None:
         stage.console.promise(

@@ -54,6 +54,18 @@ def test_the_gap_is_from_the_kill_to_the_first_word_in_another_process(stage):
     assert "Process 701 died, process 702 went on; Laura heard nothing for 2.4 s" in told
 
 
+def test_an_apology_that_is_talked_over_is_one(stage):
+    call = call_in(701, 702)
+    TurnFactory.create(
+        call=call, role="agent", text="I'm sorry,", started_ms=12_400, interrupted=True,
+        full_text="I'm sorry, I lost you for a moment.",
+    )  # fmt: skip
+
+    _show_gap(stage, "Laura", call, (701, KILLED_AT))
+
+    assert stage.console.broken == []
+
+
 @pytest.mark.parametrize(
     ("pids", "started_ms"), [((701, 702), 15_100), ((701, 701), 12_400), ((701,), None)]
 )
