@@ -37,7 +37,7 @@ FIRST_PERSON = 40
 VOICES = """andromeda arcas aries asteria athena aurora callista cora cordelia delia draco electra
     harmonia helena hera hermes hyperion iris janus juno""".split()  # noqa: SIM905
 ENDS_WITHIN_S = 120.0
-LAST_WORDS_WITHIN_S = 4.0
+LAST_WORDS_WITHIN_S, NO_MORE_S = 15.0, 3.0
 POLL_S = 0.25
 SILENCE_S = 45  # a slow machine is not a silent caller
 RECORDED_WITHIN_S = 30.0
@@ -236,6 +236,8 @@ class _Stage:
                 yield event
                 if event["kind"] == "call_ended":
                     over, deadline = True, time.monotonic() + last_words_s
+                elif over and event["kind"] == "person_heard":
+                    deadline = min(deadline, time.monotonic() + NO_MORE_S)
             time.sleep(POLL_S)
         if not over:
             raise TimeoutError("the call did not end")
