@@ -234,7 +234,7 @@ class Session:
         """
         self._speaker.close()
         self._reply_task = None
-        del self._transcriber, self._writer, self._speaker
+        del self._transcriber, self._voice, self._writer, self._speaker
 
     def _close_media(self) -> None:
         recorder = self._recorder
