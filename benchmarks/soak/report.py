@@ -157,16 +157,16 @@ def leaks(soak: Soak) -> list[str]:
 
 def left_open(soak: Soak) -> dict[str, int]:
     """Files that a quiet process has no use for, by what they are."""
-    first, last = soak.samples[0], soak.samples[-1]
+    warm, last = soak.warm, soak.samples[-1]
     # A thread may hold a connection to the database and one to Valkey.
-    working = 2 * (last.threads - first.threads)
+    working = 2 * max(0, last.threads - warm.threads)
     return {
         "callers' sockets": last.files.callers,
         "recordings": last.files.recordings,
         "transcriber's sockets": last.listening,
         "voice sockets": last.voices - VOICES_AHEAD,
         "connections to the model": idle(last) - soak.at_once,
-        "other files": last.files.others - first.files.others - working,
+        "other files": last.files.others - warm.files.others - working,
     }
 
 
