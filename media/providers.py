@@ -14,6 +14,8 @@ from deepgram import AsyncDeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
 from django.conf import settings
 
+from media import speech_tls
+
 # A caller waits: no answer within these is a failure, not a delay.
 MODEL_TIMEOUT = Timeout(20.0, connect=3.0, read=6.0)
 SPEECH_REST_TIMEOUT_S = 8.0
@@ -47,6 +49,9 @@ def _make_speech() -> AsyncDeepgramClient:
     base = settings.DEEPGRAM_API_URL.rstrip("/")
     parts = urlsplit(base)
     sockets = urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
+    speech_tls.share()
+    if parts.scheme == "https":
+        speech_tls.context()  # now, rather than while somebody talks
     client = AsyncDeepgramClient(
         api_key=settings.DEEPGRAM_API_KEY,
         environment=DeepgramClientEnvironment(
