@@ -113,7 +113,8 @@ async def test_the_protocol_that_read_the_handshake_is_freed_without_the_collect
     gc.disable()
     try:
         client = await Raw.open(port)
-        left = [one for one in gc.get_objects() if isinstance(one, HttpToolsProtocol)]
+        # By ``type``: a dead proxy that another test left raises when it is asked for its class.
+        left = [one for one in gc.get_objects() if issubclass(type(one), HttpToolsProtocol)]
     finally:
         gc.enable()
 
