@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.errors import ApiError
 from agents import callers, history, model
-from agents.models import Note
+from agents.models import Note, PhoneNumber
 from calls import news, nudges, services
 from calls.analysis import Found, analyse, default_of
 from calls.farewell import text_after
@@ -102,6 +102,9 @@ def _settle(call: Call, turns: list[Turn], held: Aftercare, found: Found | None,
     row = Aftercare.objects.select_for_update().filter(pk=held.pk).first()
     if row is None or row.tries != held.tries:
         return  # the call was erased, or the lease ran out and somebody else has it
+    # Somebody may have removed it while the model wrote; from here on nobody does.
+    numbers = PhoneNumber.objects.select_for_update(no_key=True, of=("self",)).with_owners()
+    call.number = numbers.filter(calls=call).first()
     if found is not None:
         _store(call, turns, found)
     if found is not None and kind == Aftercare.Analysis.DONE:

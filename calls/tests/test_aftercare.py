@@ -11,11 +11,12 @@ import time_machine
 from django.utils import timezone
 
 from accounts.factories import ApiKeyFactory, api_client
-from agents.models import Caller, Note
+from agents.models import Caller, Note, PhoneNumber
 from agents.tests.model_side import ModelServer, running_model
 from calls import aftercare, services
 from calls.factories import CallFactory, TurnFactory
 from calls.models import Aftercare, Call, CallEvent, Turn
+from sms.models import Message
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
 
@@ -308,6 +309,23 @@ def test_the_person_is_remembered_with_the_call_and_turn(model):
     assert caller.sources["name"]["call_id"] == call.call_id
     assert caller.sources["name"]["turn"] == 1
     assert caller.sources["preference"]["turn"] == 3
+
+
+def test_a_number_that_is_removed_while_the_model_writes_holds_nothing_up(model, monkeypatch):
+    call = talk(agent__post_call_sms_enabled=True)
+    listened(call)
+    asked = aftercare.analyse
+
+    def removed(*args: Any) -> Any:
+        PhoneNumber.objects.all().delete()
+        return asked(*args)
+
+    monkeypatch.setattr(aftercare, "analyse", removed)
+    aftercare.care_for(call.pk)
+
+    assert [event["event"] for event in told(call)] == ["call.completed"]
+    assert (Note.objects.count(), Caller.objects.count(), Message.objects.count()) == (1, 0, 0)
+    assert Aftercare.objects.get().due_at is None
 
 
 def test_a_second_run_does_nothing(model):
