@@ -75,6 +75,9 @@ def answer_due() -> int:
         except ModelFailed as failure:
             log.warning("text_not_answered", thread=question.thread.pk, why=str(failure))
             _fail(question)
+        except Exception:  # one conversation's trouble must not come back for ever
+            log.exception("text_not_answered", thread=question.thread.pk)
+            _fail(question)
     return sent
 
 

@@ -243,6 +243,27 @@ def test_a_model_that_fails_is_asked_again_and_then_a_person(model: ModelServer)
     assert answers(thread) == []
 
 
+def test_what_goes_wrong_in_one_conversation_does_not_come_back_for_ever(
+    model: ModelServer, monkeypatch: pytest.MonkeyPatch
+):
+    tries: list[int] = []
+
+    def goes_wrong(*args: Any, **kwargs: Any) -> Any:
+        tries.append(1)
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(answering, "conversation", goes_wrong)
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+
+    for seconds in (5, 15, 60, 120, 600, 3600):
+        assert answer_after(seconds) == 0
+
+    thread.refresh_from_db()
+    assert len(tries) == 3
+    assert thread.needs_human == "No automatic answer could be written."
+
+
 def test_a_model_that_recovers_answers_after_all(model: ModelServer):
     model.answers = [500, "It is at 3 pm."]
     thread = ThreadFactory.create(open=True)
