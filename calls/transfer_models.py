@@ -25,7 +25,8 @@ class Transfer(models.Model):
 
     asked → ringing → whispering (warm) → bridged, or failed, or the caller hung up first. The
     carrier reorders its callbacks: one that says the two have talked is believed even when the
-    caller seemed to have left before.
+    caller seemed to have left before. A warm one that seemed bridged fails after all where the
+    carrier says in the end that the two were never connected.
     """
 
     class Kind(models.TextChoices):

@@ -118,6 +118,8 @@ def after(request: HttpRequest, knock: Knock) -> HttpResponse:
             _correct(transfer)
         elif form.get("CallStatus") not in _OVER:  # else the caller left, which is told elsewhere
             transfers.failed(transfer.pk, form.get("DialCallStatus", ""))
+            if transfer.kind == Transfer.Kind.WARM and form.get("DialBridged") == "false":
+                transfers.never_talked(transfer.pk)
     return knocks.answer(next_verb(transfer.call_id))
 
 

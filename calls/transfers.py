@@ -82,6 +82,18 @@ def failed(transfer_pk: int, failure: str) -> bool:
     return _move(transfer_pk, S.FAILED, failure=_FAILURES.get(failure, "failed"))
 
 
+@transaction.atomic
+def never_talked(transfer_pk: int) -> None:
+    """The carrier says at the end that the two were not connected, though the whisper was over: the
+    colleague had hung up at that moment. The caller is on the line, and the agent's again.
+    """
+    call_pk = Transfer.objects.values_list("call_id", flat=True).get(pk=transfer_pk)
+    call = Call.objects.select_for_update().get(pk=call_pk)
+    transfer = Transfer.objects.select_for_update().get(pk=transfer_pk)
+    if transfer.status == S.BRIDGED and not call.is_over:
+        _to(transfer, S.FAILED, timezone.now(), _FAILURES["completed"])
+
+
 def parted(transfer_pk: int, *, at: datetime | None = None) -> None:
     """The two have stopped talking to each other."""
     Transfer.objects.bridged().filter(pk=transfer_pk, ended_at=None).update(
@@ -125,7 +137,7 @@ def _to(transfer: Transfer, status: str, at: datetime, failure: str = "") -> Non
             transfer.bridged_at = max(at, transfer.asked_at)
             transfer.ended_at = transfer.call.ended_at
         case _:
-            transfer.ended_at = at
+            transfer.ended_at, transfer.bridged_at = at, None
     transfer.save(
         update_fields=[
             "status", "failure", "ringing_at", "answered_at", "bridged_at", "ended_at",

@@ -286,6 +286,20 @@ def test_a_colleague_who_hangs_up_during_the_whisper_has_not_taken_the_call():
     assert state(transfer) == ("failed", "declined")
 
 
+def test_nor_has_one_who_hangs_up_as_the_whisper_ends():
+    transfer = TransferFactory.create(rings=True, warm=True)
+    leg(transfer, "in-progress")
+    joined(transfer)
+
+    answer = after(transfer, "completed", DialBridged="false", DialCallDuration="5")
+
+    assert verbs(answer) == ["Connect", "Redirect"]
+    assert state(transfer) == ("failed", "declined")
+    joined(transfer)  # late
+    assert state(transfer) == ("failed", "declined")
+    assert list(Call.objects.occupying()) == [transfer.call]
+
+
 def test_the_callers_leg_is_hung_up_on_when_the_two_have_parted():
     transfer = TransferFactory.create(bridged=True)
 
