@@ -4,6 +4,7 @@
 holds none of its memory. Development's ``runserver`` has no role and serves both.
 """
 
+import asyncio
 import os
 import sys
 
@@ -45,10 +46,21 @@ if os.environ.get("NIXFLEX_ROLE") != "web":
 routes.append(re_path("", no_socket))  # type: ignore[arg-type]
 
 
+# What the carrier says of our own texts is in no hurry and comes by the dozen: one at a time, so
+# that a text that comes in does not wait behind as many threads.
+_UNHURRIED = "/twilio/sms-status/"
+_one_at_a_time = asyncio.Semaphore(1)
+
+
 async def http(scope: Any, receive: Any, send: Any) -> None:
     """Texts that come in do not pay for what pages and the API need around a request."""
-    application = intake.received if scope["path"] == intake.PATH else django_application
-    await application(scope, receive, send)
+    if scope["path"] == intake.PATH:
+        await intake.received(scope, receive, send)
+    elif scope["path"] == _UNHURRIED:
+        async with _one_at_a_time:
+            await django_application(scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
 
 
 protocols: dict[str, Any] = {"http": http, "websocket": URLRouter(routes)}

@@ -40,7 +40,7 @@ _NOTHING = twiml.nothing_to_send().encode()
 _LARGEST_FORM = 64 * 1024
 _MEDIA_AT_MOST = 10
 # Workers are nudged no more often: what comes in meanwhile they take in together.
-NUDGE_EVERY_S = 0.1
+NUDGE_EVERY_S = 0.25
 
 INTAKE_SECONDS = Histogram(
     "nixflex_text_intake_seconds",

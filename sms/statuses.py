@@ -40,8 +40,7 @@ _LEFT = frozenset({Message.Status.SENT, Message.Status.DELIVERED})
 
 def locked(part_pk: int) -> tuple[Message, MessagePart]:
     """Lock message and part, in the order in which everybody does."""
-    message_pk = MessagePart.objects.values_list("message_id", flat=True).get(pk=part_pk)
-    message = Message.objects.select_for_update(no_key=True).get(pk=message_pk)
+    message = Message.objects.select_for_update(no_key=True, of=("self",)).get(parts=part_pk)
     return message, MessagePart.objects.select_for_update().get(pk=part_pk)
 
 
@@ -72,6 +71,22 @@ def bind(part_pk: int, sid: str, now: datetime | None = None) -> bool:
     return True
 
 
+def note_callback(part: MessagePart, sid: str, word: str, error_code: int | None) -> None:
+    """Take in what the carrier says of ``sid``, in its own ``word``, with the token of ``part`` as
+    that was read a moment ago.
+
+    What is bound stays so and a status only rises: old news costs no lock.
+    """
+    if part.carrier_sid == sid and _rank(STATUS.get(word, "")) <= _rank(part.status):
+        return
+    if part.carrier_sid == sid or bind(part.pk, sid):
+        note_carriers_word(part.pk, word, error_code)
+
+
+def _rank(status: str) -> int:
+    return MessagePart.RANK.get(status, 0)
+
+
 @transaction.atomic
 def note_status(
     part_pk: int, status: str, *, error_code: int | None = None, error_message: str = ""
@@ -82,7 +97,7 @@ def note_status(
     ``MessagePart.RANK`` stays.
     """
     message, part = locked(part_pk)
-    if MessagePart.RANK[status] <= MessagePart.RANK.get(part.status, 0):
+    if _rank(status) <= _rank(part.status):
         return False
     part.status = status
     part.error_code, part.error_message = error_code, error_message
@@ -133,7 +148,7 @@ def update_message(message: Message) -> None:
         message.status = Message.Status(failed.status)
         message.error_code, message.error_message = failed.error_code, failed.error_message
     else:
-        lowest = min(MessagePart.RANK.get(part.status, 0) for part in parts)
+        lowest = min(_rank(part.status) for part in parts)
         message.error_code, message.error_message = None, ""
         message.status = {
             MessagePart.RANK[MessagePart.Status.SENT]: Message.Status.SENT,

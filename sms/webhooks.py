@@ -52,10 +52,10 @@ def status(request: HttpRequest) -> HttpResponse:
     )
     if not _is_signed(request, [carrier for carrier in carriers if carrier.sid == sid]):
         return _forbidden()
-    if statuses.bind(part.pk, form["MessageSid"][:64]):
-        statuses.note_carriers_word(
-            part.pk,
-            form.get("MessageStatus", ""),
-            knocks.whole_number(form.get("ErrorCode", "")),
-        )
+    statuses.note_callback(
+        part,
+        form["MessageSid"][:64],
+        form.get("MessageStatus", ""),
+        knocks.whole_number(form.get("ErrorCode", "")),
+    )
     return HttpResponse(status=204)

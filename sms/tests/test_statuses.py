@@ -75,6 +75,18 @@ def test_a_callback_before_our_own_answer_binds_the_text():
     assert (part.status, part.carrier_sid) == ("sent", "SM" + "1" * 32)
 
 
+def test_old_news_costs_one_query_and_no_lock(django_assert_num_queries: Any):
+    part = MessageFactory.create(taken=True).parts.get()
+    tells(part, "delivered")
+
+    for old in ("sent", "delivered"):
+        with django_assert_num_queries(1):
+            tells(part, old)
+
+    part.refresh_from_db()
+    assert part.status == "delivered"
+
+
 def test_a_callback_about_another_text_changes_nothing():
     part = MessageFactory.create(taken=True).parts.get()
 
