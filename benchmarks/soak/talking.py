@@ -8,6 +8,7 @@ import aiohttp
 
 from benchmarks.voice.caller import Caller, Measures, Way
 from benchmarks.voice.rounds import percentile
+from benchmarks.voice.stubs import FLOOR_MS
 from benchmarks.voice.systems import House
 
 RAMP_S = 0.15
@@ -21,7 +22,7 @@ class Talker(Caller):
         self.seen = Measures(counting=True)
         self.over = asyncio.Event()
         self._turns = turns
-        super().__init__(way, number, self.seen, self.over)
+        super().__init__(way, number, self.seen, self.over, FLOOR_MS)
 
     def _decide(self, now: float, age: float) -> None:
         answers = len(self.seen.added) + self.seen.failed

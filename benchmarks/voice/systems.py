@@ -76,6 +76,7 @@ class House:
             "PUBLIC_URL": "http://127.0.0.1:9",
             "MEDIA_URL": f"ws://127.0.0.1:{self._port}/media/twilio/",
             "MAX_CONCURRENT_CALLS": "10000",
+            "MEDIA_MAX_CALLS": "10000",
             "TRANSCRIBER_SOCKETS": "10000",
             "VOICE_SOCKETS": "10000",
             "TWILIO_API_URL": stubs_url,
