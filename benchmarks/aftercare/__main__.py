@@ -199,7 +199,7 @@ def run(how_many: int, within_s: float, *, kills: int) -> dict[str, Any]:
 
     threads = [threading.Thread(target=beat), threading.Thread(target=murder)]
     try:
-        while len(current_app.control.ping(timeout=1.0)) < len(workers):
+        while len(current_app.control.ping(timeout=1.0) or []) < len(workers):
             pass  # they come up
         for thread in threads:
             thread.start()

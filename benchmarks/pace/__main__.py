@@ -35,7 +35,7 @@ class Journal(threading.Thread):
     def run(self) -> None:
         after = 0
         while not self.over.wait(1):
-            query = {"after": after, "kind": "call_created"}
+            query: dict[str, int | str] = {"after": after, "kind": "call_created"}
             page = httpx.get(f"{self._url}/_sandbox/journal", params=query, timeout=30).json()
             self.asked += [datetime.fromisoformat(one["at"]).timestamp() for one in page["events"]]
             after = page["last"]

@@ -129,7 +129,7 @@ def _run(house: House, office: Office, given: argparse.Namespace, dice: random.R
 
 
 def _is_quiet(ledger: dict[str, Any], sent: int, share: float) -> bool:
-    finished = sum(ledger.get("statuses", {}).get(one, 0) for one in ("delivered", "failed"))
+    finished: int = sum(ledger.get("statuses", {}).get(one, 0) for one in ("delivered", "failed"))
     return finished >= share * sent
 
 

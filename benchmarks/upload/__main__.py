@@ -27,7 +27,7 @@ LIMIT_MIB = 64.0
 
 
 def rows(count: int) -> list[tuple[str, str, str, str]]:
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     for n in range(count):
         number = f"+44738{n + 6_000_000:07d}"
         if n % 2:
@@ -81,6 +81,7 @@ def main() -> int:
         url = f"{house.url}/v1/campaigns/{campaign['campaign_id']}/recipients"
         headers = {**office.api.headers, "Content-Type": "text/csv"}
         web = house.pid("web")
+        assert web is not None
         httpx.get(f"{house.url}/readyz", timeout=10)
         before = memory_mib(web, "VmRSS")
         began = time.monotonic()

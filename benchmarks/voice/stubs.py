@@ -23,6 +23,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from benchmarks.voice import speech
+from media.audio import LINEAR
 
 INTERIM_MS = 300
 ENDPOINT_MS = 100
@@ -111,7 +112,7 @@ class Stubs:
         if request.query.get("encoding", "linear16") == "mulaw":
             piece = _TONE_MULAW[: PIECE_MS * rate // 1000]
         else:
-            tone = (speech.LINEAR[list(_TONE_MULAW[:8])].tobytes() * (rate // 8))[: rate * 2]
+            tone = (LINEAR[list(_TONE_MULAW[:8])].tobytes() * (rate // 8))[: rate * 2]
             piece = tone[: PIECE_MS * rate * 2 // 1000]
         jobs: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
         mouth = asyncio.create_task(self._utter(socket, jobs, piece))
@@ -174,7 +175,7 @@ class Stubs:
             await response.write(f"event: {kind}\ndata: {body}\n\n".encode())
 
         usage = {"input_tokens": 1, "output_tokens": 1}
-        message = {
+        message: dict[str, Any] = {
             "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-5-5",
             "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage,
         }  # fmt: skip

@@ -13,6 +13,8 @@ from collections import Counter
 from dataclasses import replace
 from statistics import quantiles
 
+from media.voicemail import Verdict
+
 from . import corpus
 
 CLASSES = ("human", "voicemail", "screening", "menu", "undecided")
@@ -38,7 +40,7 @@ def misheard(script: corpus.Script, seed: int) -> corpus.Script:
     return replace(script, script=" ".join(heard))
 
 
-def outcome(verdicts: list[corpus.Verdict]) -> tuple[str, int]:
+def outcome(verdicts: list[Verdict]) -> tuple[str, int]:
     """Return the class a call was given and when: its first machine verdict, else its last."""
     for verdict in verdicts:
         if verdict.machine:
