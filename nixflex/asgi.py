@@ -19,6 +19,7 @@ from nixflex import checks
 checks.stop_if_unusable()
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path
@@ -47,9 +48,10 @@ routes.append(re_path("", no_socket))  # type: ignore[arg-type]
 
 
 # What the carrier says of our own texts is in no hurry and comes by the dozen: one at a time, so
-# that a text that comes in does not wait behind as many threads.
+# that a text that comes in does not wait behind as many threads. (A process has one loop, but the
+# tests have several.)
 _UNHURRIED = "/twilio/sms-status/"
-_one_at_a_time = asyncio.Semaphore(1)
+_in_turn: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
@@ -57,7 +59,7 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == intake.PATH:
         await intake.received(scope, receive, send)
     elif scope["path"] == _UNHURRIED:
-        async with _one_at_a_time:
+        async with _in_turn.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1)):
             await django_application(scope, receive, send)
     else:
         await django_application(scope, receive, send)
