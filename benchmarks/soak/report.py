@@ -158,8 +158,10 @@ def leaks(soak: Soak) -> list[str]:
 def left_open(soak: Soak) -> dict[str, int]:
     """Files that a quiet process has no use for, by what they are."""
     warm, last = soak.warm, soak.samples[-1]
-    # A thread may hold a connection to the database and one to Valkey.
+    # A thread may hold a connection to the database and one to Valkey, from its first call on; that
+    # their number does not go on growing is asked above.
     working = 2 * max(0, last.threads - warm.threads)
+    working += max(0, last.connections - warm.connections)
     return {
         "callers' sockets": last.files.callers,
         "recordings": last.files.recordings,
