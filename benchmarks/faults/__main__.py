@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.documents import write_table
 from benchmarks.faults.calling import SETTINGS, Outcome, failures, play, uncounted
 from benchmarks.faults.kinds import KINDS
-from benchmarks.house import PROJECT, House
+from benchmarks.house import House
 
 BEGIN, END = "<!-- the faults -->", "<!-- end of the faults -->"
 
@@ -40,7 +41,7 @@ def main() -> int:
         if one.complaints():
             print(f"\n{one.kind.name}, {one.took_s:.0f} s:", *one.events, sep="\n  ")
     if options.write and not options.only:
-        write(table)
+        write_table(table, BEGIN, END)
     return 1 if wrong else 0
 
 
@@ -65,14 +66,6 @@ def told(outcomes: list[Outcome]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     load = f"Load at the end: {os.getloadavg()[0]:.1f}."
     return "\n".join([*lines, "", load])
-
-
-def write(table: str) -> None:
-    """Put the table where the document has its place for it."""
-    page = PROJECT / "docs/reliability.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

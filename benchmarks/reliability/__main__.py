@@ -20,7 +20,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.house import PROJECT, Carrier, House, open_office
+from benchmarks.documents import write_table
+from benchmarks.house import Carrier, House, open_office
 from benchmarks.trouble import Trouble
 
 BEGIN, END = "<!-- the whole run -->", "<!-- end of the whole run -->"
@@ -173,7 +174,7 @@ def report(
     table = "\n".join(lines)
     print(f"\n{table}")
     if options.write:
-        write(table)
+        write_table(table, BEGIN, END)
     wrong = len(too_often) + lost + len(unknown) + ledger["unsettled"] + ledger["lines taken"]
     print("\nHeld." if not wrong else "\nNOT held.")
     return 1 if wrong else 0
@@ -182,14 +183,6 @@ def report(
 def in_words(counts: Mapping[str, int]) -> str:
     """Return ``{"busy": 3, "answered": 1}`` as ``3 busy, 1 answered``."""
     return ", ".join(f"{n} {what}" for what, n in counts.items())
-
-
-def write(table: str) -> None:
-    """Put the table where the document has its place for it."""
-    page = PROJECT / "docs/reliability.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
 
 
 if __name__ == "__main__":
