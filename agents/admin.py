@@ -24,7 +24,7 @@ from accounts.errors import ApiError
 from accounts.keys import default_account
 from agents.inputs import AgentInput, NumberImport, NumberSettings
 from agents.models import Agent, PhoneNumber
-from agents.numbers import import_number, release_number
+from agents.numbers import bring_here, import_number, release_number
 from agents.people_admin import CallerAdmin as CallerAdmin  # registers callers and notes
 
 
@@ -354,6 +354,7 @@ class PhoneNumberAdmin(ModelAdmin):
     search_fields = ("phone_number", "agent__name", "agent__agent_id")
     list_select_related = ("agent", "account")
     autocomplete_fields = ("agent",)
+    actions = ("bring_here",)
     readonly_fields = (
         "account",
         "phone_number",
@@ -425,6 +426,16 @@ class PhoneNumberAdmin(ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PhoneNumber]) -> None:
         for number in queryset.select_related("account"):
             self._release(request, number)
+
+    @admin.action(description="Have Twilio bring calls and texts here", permissions=["change"])
+    def bring_here(self, request: HttpRequest, numbers: QuerySet[PhoneNumber]) -> None:
+        for number in numbers.with_owners():  # type: ignore[attr-defined]
+            try:
+                bring_here(number)
+            except ApiError as error:
+                self.message_user(request, f"{number}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{number}: Twilio was told {settings.PUBLIC_URL}.")
 
     def _release(self, request: HttpRequest, number: Any) -> None:
         released = release_number(number.account, number.phone_number)

@@ -69,13 +69,7 @@ def import_number(
                 defaults={"auth_token": token},
             )
             _insert(number)
-            twilio.point_number_at(
-                carrier,
-                owned.sid,
-                voice_url=f"{settings.PUBLIC_URL}/twilio/voice/",
-                sms_url=f"{settings.PUBLIC_URL}/twilio/sms/",
-                status_url=f"{settings.PUBLIC_URL}/twilio/status/",
-            )
+            twilio.point_number_at(carrier, owned.sid, **our_webhooks())
     except CarrierError as error:
         raise _as_api_error(error) from error
     return number
@@ -129,6 +123,28 @@ def release_number(account: Account, phone_number: str) -> Release:
     return Release(phone_number, cleared)
 
 
+def our_webhooks() -> dict[str, str]:
+    """Where the carrier brings a number's calls (``voice_url``), its texts (``sms_url``) and what
+    becomes of its calls (``status_url``)."""
+    return {
+        "voice_url": f"{settings.PUBLIC_URL}/twilio/voice/",
+        "sms_url": f"{settings.PUBLIC_URL}/twilio/sms/",
+        "status_url": f"{settings.PUBLIC_URL}/twilio/status/",
+    }
+
+
+def bring_here(number: PhoneNumber) -> None:
+    """Tell the carrier our webhooks again: our address has changed, or somebody set others.
+
+    Raises ApiError as ``import_number`` does, and nothing has changed.
+    """
+    carrier = twilio.Account(number.carrier_account.sid, number.carrier_account.auth_token)
+    try:
+        twilio.point_number_at(carrier, number.carrier_number_sid, **our_webhooks())
+    except CarrierError as error:
+        raise _as_api_error(error) from error
+
+
 def _insert(number: PhoneNumber) -> None:
     try:
         with transaction.atomic():
@@ -162,10 +178,10 @@ def _as_api_error(error: CarrierError) -> ApiError:
         case Unavailable():
             return ApiError(
                 "twilio_unavailable",
-                "Twilio could not be reached. Nothing was imported; try again.",
+                "Twilio could not be reached. Nothing has changed; try again.",
                 503,
             )
-    return ApiError("twilio_unavailable", "Twilio gave no clear answer. Nothing was imported.", 502)
+    return ApiError("twilio_unavailable", "Twilio gave no clear answer. Nothing has changed.", 502)
 
 
 def _number_not_found() -> ApiError:

@@ -54,16 +54,28 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class OwnedNumber:
-    """A number that the account holds. The application and trunk, where set, override its webhook
-    URLs."""
+    """A number that the account holds, and the webhooks to which its calls and texts come. The
+    application and trunk, where set, override these."""
 
     sid: str
     phone_number: str
     voice: bool
     sms: bool
+    voice_url: str = ""
+    sms_url: str = ""
+    status_url: str = ""
     voice_application_sid: str = ""
     sms_application_sid: str = ""
     trunk_sid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands with the carrier: ``active``, ``suspended`` or ``closed``. A trial
+    calls only numbers that were verified in the carrier's console."""
+
+    status: str
+    is_trial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +196,17 @@ def _was_never_sent(failure: requests.RequestException) -> bool:
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
+# --- the account --------------------------------------------------------------------------------
+
+
+def standing(account: Account) -> Standing:
+    """Return how the account stands. Raises ``Refused`` (``is_wrong_credentials`` tells a wrong SID
+    or token) and ``Unavailable``."""
+    with _Session(account) as client:
+        found = client.api.v2010.accounts(account.sid).fetch()
+        return Standing(status=str(found.status or ""), is_trial=str(found.type) == "Trial")
+
+
 # --- numbers ------------------------------------------------------------------------------------
 
 
@@ -196,17 +219,32 @@ def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
         found = client.incoming_phone_numbers.list(phone_number=phone_number, limit=_PAGE)
         for number in found:
             if number.phone_number == phone_number:  # the filter also matches parts
-                able = number.capabilities or {}
-                return OwnedNumber(
-                    sid=number.sid or "",
-                    phone_number=phone_number,
-                    voice=bool(_of(able, "voice")),
-                    sms=bool(_of(able, "sms")),
-                    voice_application_sid=number.voice_application_sid or "",
-                    sms_application_sid=number.sms_application_sid or "",
-                    trunk_sid=number.trunk_sid or "",
-                )
+                return _owned(number)
     return None
+
+
+def owned_numbers(account: Account) -> list[OwnedNumber]:
+    """Return every number that the account holds."""
+    with _Session(account) as client:
+        return [
+            _owned(number) for number in client.incoming_phone_numbers.list(page_size=20 * _PAGE)
+        ]
+
+
+def _owned(number: Any) -> OwnedNumber:
+    able = number.capabilities or {}
+    return OwnedNumber(
+        sid=number.sid or "",
+        phone_number=number.phone_number or "",
+        voice=bool(_of(able, "voice")),
+        sms=bool(_of(able, "sms")),
+        voice_url=number.voice_url or "",
+        sms_url=number.sms_url or "",
+        status_url=number.status_callback or "",
+        voice_application_sid=number.voice_application_sid or "",
+        sms_application_sid=number.sms_application_sid or "",
+        trunk_sid=number.trunk_sid or "",
+    )
 
 
 def _of(capabilities: Any, name: str) -> Any:

@@ -45,19 +45,21 @@ def model_client() -> AsyncAnthropic:
     return _once(_models, _make_model)
 
 
-def _make_speech() -> AsyncDeepgramClient:
+def speech_environment() -> DeepgramClientEnvironment:
+    """``DEEPGRAM_API_URL`` in the SDK's terms."""
     base = settings.DEEPGRAM_API_URL.rstrip("/")
     parts = urlsplit(base)
     sockets = urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
+    return DeepgramClientEnvironment(base=base, production=sockets, agent=sockets, agent_rest=base)
+
+
+def _make_speech() -> AsyncDeepgramClient:
+    environment = speech_environment()
     speech_tls.share()
-    if parts.scheme == "https":
+    if environment.base.startswith("https:"):
         speech_tls.context()  # now, rather than while somebody talks
     client = AsyncDeepgramClient(
-        api_key=settings.DEEPGRAM_API_KEY,
-        environment=DeepgramClientEnvironment(
-            base=base, production=sockets, agent=sockets, agent_rest=base
-        ),
-        timeout=SPEECH_REST_TIMEOUT_S,
+        api_key=settings.DEEPGRAM_API_KEY, environment=environment, timeout=SPEECH_REST_TIMEOUT_S
     )
     # For every request and socket the SDK reads its own version from the disk anew.
     wrapper = client._client_wrapper

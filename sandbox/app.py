@@ -22,6 +22,7 @@ MODULES = {
         "sandbox.speech.listen",
         "sandbox.speech.flux",
         "sandbox.speech.speak",
+        "sandbox.speech.projects",
         "sandbox.people.control",
     ),
     "model": ("sandbox.model.messages",),

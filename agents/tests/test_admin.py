@@ -164,6 +164,27 @@ def test_deleting_a_number_in_the_office_tells_the_carrier(office: Client, carri
     assert not carrier.number("+447446466847")["voice_url"]
 
 
+def test_the_office_has_the_carrier_bring_a_numbers_calls_here_again(
+    office: Client, carrier: Sandbox, settings: Any
+):
+    account = CarrierAccountFactory.create(sid=carrier.sid, auth_token=carrier.token)
+    number = PhoneNumberFactory.create(
+        account=account.account,
+        carrier_account=account,
+        carrier_number_sid=carrier.number("+12025550101")["sid"],
+    )
+    settings.PUBLIC_URL = "https://moved.example.com"
+    order = {"action": "bring_here", "_selected_action": [number.pk]}
+
+    said = office.post(reverse("admin:agents_phonenumber_changelist"), order, follow=True)
+
+    assert "Twilio was told https://moved.example.com." in said.content.decode()
+    held = carrier.number("+12025550101")
+    assert held["voice_url"] == "https://moved.example.com/twilio/voice/"
+    assert held["sms_url"] == "https://moved.example.com/twilio/sms/"
+    assert held["status_callback"] == "https://moved.example.com/twilio/status/"
+
+
 def test_a_number_is_not_given_to_another_accounts_agent(office: Client):
     number, theirs = PhoneNumberFactory.create(), AgentFactory.create()
     url = reverse("admin:agents_phonenumber_change", args=[number.pk])

@@ -203,6 +203,9 @@ def test_the_unmodified_sdk_drives_a_call_to_its_transcript_recording_and_webhoo
 
         assert_a_conversation_is_on_record(call, heard="i will be there")
         assert_the_customer_was_told(receiver, call)
+        assert "WRONG" not in (found := house.manage("doctor"))  # it would end with 1, too
+        assert "/media/twilio/ opens" in found
+        assert f"Number {OUR_NUMBER}: its calls and texts come here" in found
 
 
 def test_the_three_urls_at_another_server_are_all_that_make_run_needs(tmp_path_factory):
