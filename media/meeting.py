@@ -139,8 +139,7 @@ class Meeting:
 
     def obey(self, t: int) -> None:
         """Do what the model's tags for machines ask."""
-        orders, self._agent.orders = self._agent.orders, []
-        for tag in orders:
+        for tag in self._agent.tags.collect_orders():
             if tag.name in ("IVR", "PRESS"):
                 self._enter_menu(t, by="model")
                 if self._menu.hangs_up:

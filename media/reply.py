@@ -6,6 +6,7 @@ from typing import Literal
 from calls.transfer_rules import Destination
 from media.clauses import ClauseSplitter
 
+NO_REPLY = -1  # the generation of what is asked for without a reply that waits for it
 Kind = Literal["opening", "answer", "fallback", "nudge", "farewell", "voicemail"]
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from agents.tools.base import Outcome, Tool, ToolCall, ToolResult
 from calls.live import LiveCall, SpokenTurn
-from calls.transfer_rules import TRANSFER_CALL, NotAllowed
 from media.ahead import Ahead, ModelEvent
 from media.clauses import Clause, ClauseSplitter, Tag
-from media.confirming import HELD, ONE_AT_A_TIME, Confirmation
+from media.confirming import Confirmation
 from media.continuing import Continuation, breaks_off, may_go_on, request
 from media.courtesies import Phrases
 from media.echo import LATE_MS
@@ -21,36 +19,28 @@ from media.events import (
     ClauseReady,
     ClauseSent,
     Clear,
-    Forget,
     Heard,
     ModelDone,
     ModelFailed,
     ModelText,
     Note,
     Pause,
-    Press,
     Resume,
-    Speak,
     StoreTurn,
     ToolsDone,
     ToolsWanted,
-    UseTools,
 )
 from media.history import History
-from media.playout import Playout
+from media.outgoing import Outgoing
 from media.reply import Kind, Reply
-from media.tags import keys_of, wait_ms
+from media.tags import Tags
+from media.tool_rounds import MOST_ROUNDS, ToolRounds
 
 MODEL_DEADLINE_MS = 12_000
 HALF_SENTENCE_MS = 2_500  # silence in its middle, before the second model is to go on
 VOICE_DEADLINE_MS = 10_000
 MOST_VOICE_FAILURES = 2
 MOST_TRIES = 2
-MOST_ROUNDS = 3  # of tools in one reply
-TOOLS_GRACE_MS = 2_000
-FILLER_AFTER_MS = 500  # a tool that answers sooner needs no words
-_FOR_MACHINES = frozenset({"IVR", "PRESS", "IVR_END", "VOICEMAIL"})
-TAG = -1  # the generation of what a tag asks for: no reply waits for it
 
 
 class Speaking:
@@ -63,21 +53,19 @@ class Speaking:
         self, call: LiveCall, phrases: Phrases, history: History, do: Callable[[Action], None]
     ) -> None:
         self.reply: Reply | None = None
-        self.playout = Playout()
         language = str(call.extras.get("start_language") or call.language)
         self.confirmation = Confirmation(language)
+        self._outgoing = Outgoing(do)
+        self.playout = self._outgoing.playout
+        self.tags = Tags(call, self._outgoing, do)
         self.ahead = Ahead(do)
         self.voice_failures = 0  # clauses in a row that could not be said
-        self.orders: list[Tag] = []  # of the model, for the conversation to obey
+        self._tools = ToolRounds(call, phrases, history, self.confirmation, self._outgoing, do)
         self._call = call
         self._phrases = phrases
         self._history = history
         self._do = do
-        self._may_wait = bool(call.extras.get("may_wait"))
         self._generation = 0
-        self._tags = 0
-        self._clause_id = 0
-        self._prepared = ""  # the clause whose audio waits to be the reply's first
 
     @property
     def begun(self) -> bool:
@@ -120,11 +108,11 @@ class Speaking:
         guess = self.ahead.adopt(t, messages)
         reply = self._start(t, kind, hold=hold)
         reply.may_be_silent, reply.note = may_be_silent, note
-        self._prepared = guess.prepared if guess is not None else ""
+        self._outgoing.prepared = guess.prepared if guess is not None else ""
         if speech_ended is not None:
             reply.speech_ended, reply.endpoint_at = speech_ended, t
         if first:
-            self._take_clause(t, reply, first)
+            self._outgoing.add(t, reply, first)
             reply.said_first = reply.written_before = 1
         if guess is None:
             self._do(AskModel(reply.generation, messages))
@@ -152,19 +140,12 @@ class Speaking:
         """Speak a text that needs no model, word for word; with ``ends``, hang up after it."""
         reply = self._start(t, kind, hold=hold)
         reply.ends, reply.interruptible, reply.done = ends, interruptible, True
-        splitter = ClauseSplitter(tags=False)
-        for piece in splitter.feed(text) + splitter.finish():
-            if isinstance(piece, Clause):
-                self._take_clause(t, reply, piece.text)
+        self._outgoing.add_text(t, reply, text)
 
     def release(self, t: int) -> None:
         """Speak what was held back."""
-        reply = self.reply
-        if reply is not None and reply.hold:
-            reply.hold = False
-            held, reply.held = reply.held, []
-            for text in held:
-                self._speak(t, text)
+        if self.reply is not None and self.reply.hold:
+            self._outgoing.release(t, self.reply)
 
     def _start(self, t: int, kind: Kind, *, hold: bool) -> Reply:
         self.ahead.drop("another reply")
@@ -208,7 +189,7 @@ class Speaking:
         if reply.broken_at == len(reply.written) and breaks_off(reply):
             self._excuse(event.t, reply)
         if reply.goes_to is not None and not reply.own_words:
-            self._take_clause(event.t, reply, self._phrases.putting_through)
+            self._outgoing.add(event.t, reply, self._phrases.putting_through)
         if reply.is_empty:
             self._do(Note("empty_reply"))
             self._say_fallback(event.t, reply)
@@ -257,73 +238,18 @@ class Speaking:
     def _excuse(self, t: int, reply: Reply) -> None:
         """It is not begun again; whoever heard half of it learns that there is no more."""
         if not (reply.takes_leave or reply.may_be_silent):
-            self._take_clause(t, reply, self._call.fallback_message or self._phrases.trouble)
+            self._outgoing.add(t, reply, self._call.fallback_message or self._phrases.trouble)
 
     # --- tools ------------------------------------------------------------------------------------
 
     def _want_tools(self, event: ToolsWanted) -> None:
-        """Have the tools used; what is set for the wait is said if they take their time, and
-        nothing else was said.
-        """
         if (reply := self._written_by(event.generation)) is None:
             return
         self._take_pieces(event.t, reply, reply.splitter.finish())
         self._end_continuation(reply, acts=True)
         reply.broken_at = None
         reply.splitter = Continuation((), reply.done_tags) if reply.done_tags else ClauseSplitter()
-        tools = {tool.name: tool for tool in self._call.tools}
-        asked = [tools[call.name] for call in event.calls if call.name in tools]
-        if self._held(event, reply, tools) or self._put_through_by_tool(event, reply):
-            return
-        filler = next((tool.speak_during for tool in asked if tool.speak_during), "")
-        if len(reply.written) == reply.written_before:
-            reply.filler, reply.filler_at = filler, event.t + FILLER_AFTER_MS
-        longest = max((tool.timeout_ms for tool in asked), default=0)
-        reply.tools_due = event.t + longest + TOOLS_GRACE_MS
-        reply.rounds += 1
-        self._do(UseTools(event.generation, event.calls, self._history.caller_words()))
-
-    def _held(self, event: ToolsWanted, reply: Reply, tools: dict[str, Tool]) -> bool:
-        """Whether a write waits for the caller's yes: then it is read back, and no tool is used."""
-        for held in event.calls:
-            tool = tools.get(held.name)
-            words = self.confirmation.question(tool, held) if tool else ""
-            if not words:
-                continue
-            outcome = Outcome(HELD.format(name=held.name))
-            self._history.add_tools(
-                [
-                    ToolResult(call, outcome if call is held else ONE_AT_A_TIME)
-                    for call in event.calls
-                ]
-            )
-            self._do(Note("held", {"name": held.name}))
-            splitter = ClauseSplitter(tags=False)
-            for piece in splitter.feed(words) + splitter.finish():
-                if isinstance(piece, Clause):
-                    self._take_clause(event.t, reply, piece.text)
-            reply.proposes = reply.done = True
-            return True
-        return False
-
-    def _put_through_by_tool(self, event: ToolsWanted, reply: Reply) -> bool:
-        """Whether a tool puts the caller through: then the reply ends with what was said so far,
-        and other tools are used beside it.
-        """
-        wanted = next((call for call in event.calls if call.name == TRANSFER_CALL), None)
-        if wanted is None:
-            return False
-        try:
-            rules = self._call.transfers
-            reply.goes_to = rules.destination(str(wanted.arguments.get("number", "")))
-        except NotAllowed:
-            return False  # the tool itself says so
-        if len(reply.written) == reply.written_before:
-            self._take_clause(event.t, reply, self._phrases.putting_through)
-        if others := tuple(call for call in event.calls if call.name != TRANSFER_CALL):
-            self._do(UseTools(TAG, others, self._history.caller_words()))
-        reply.done = True
-        return True
+        self._tools.begin(event, reply)
 
     def take_tools(self, event: ToolsDone) -> None:
         """Remember what was done, also for a reply that is over by now; then go on writing."""
@@ -341,13 +267,10 @@ class Speaking:
 
     def filler_due(self) -> int | None:
         """When the caller is told that a tool is taking its time."""
-        reply = self.reply
-        return reply.filler_at if reply is not None and reply.filler else None
+        return self._tools.filler_due(self.reply)
 
     def fill(self, t: int) -> None:
-        if (due := self.filler_due()) is not None and t >= due and self.reply is not None:
-            filler, self.reply.filler = self.reply.filler, ""
-            self._take_clause(t, self.reply, filler)
+        self._tools.fill(t, self.reply)
 
     def _say_fallback(self, t: int, instead_of: Reply) -> None:
         if instead_of.may_be_silent:  # a machine needs no excuse, and says its part again
@@ -355,7 +278,7 @@ class Speaking:
             return
         text = self._call.fallback_message or self._phrases.trouble
         if instead_of.said_first:
-            self._take_clause(t, instead_of, text)
+            self._outgoing.add(t, instead_of, text)
             instead_of.done, instead_of.tools_due = True, None
         else:
             self.say(t, "fallback", text, hold=instead_of.hold)
@@ -363,73 +286,9 @@ class Speaking:
     def _take_pieces(self, t: int, reply: Reply, pieces: list[Clause | Tag]) -> None:
         for piece in pieces:
             if isinstance(piece, Clause):
-                self._take_clause(t, reply, piece.text)
-            elif piece.name == "END_CALL" and self._call.may_end_call:
-                reply.ends = reply.ends or "completed"
-            elif self._is_order(piece, reply):
-                self._take_order(t, reply, piece)
-            elif piece.name == "WAIT" and self._may_wait:
-                reply.patience = wait_ms(
-                    piece.argument, int(self._call.extras.get("wait_tag_s", 30))
-                )
-            elif piece.name == "TRANSFER":
-                self._put_through_by_tag(reply, piece.argument)
-            elif piece.name == "SEND_SMS" and piece.argument:
-                # The tag of older prompts; what becomes of it the model learns as of any tool.
-                self._tags += 1
-                reply.done_tags.add(piece.name)
-                text = ToolCall(f"tag_{self._tags}", "send_sms", {"text": piece.argument})
-                self._do(UseTools(TAG, (text,), ""))
+                self._outgoing.add(t, reply, piece.text)
             else:
-                self._do(Note("tag_ignored", {"tag": piece.name}))
-
-    def _put_through_by_tag(self, reply: Reply, argument: str) -> None:
-        if reply.goes_to is not None:
-            return
-        try:
-            reply.goes_to = self._call.transfers.destination(argument)
-        except NotAllowed as refusal:
-            reply.not_put_through = str(refusal)
-            self._do(Note("transfer_refused"))
-
-    def _is_order(self, tag: Tag, reply: Reply) -> bool:
-        """Tags of outbound calls only; nobody is there yet to press keys for an opening."""
-        early = reply.hold and tag.name == "PRESS"
-        return tag.name in _FOR_MACHINES and self._call.direction == "outbound" and not early
-
-    def _take_order(self, t: int, reply: Reply, tag: Tag) -> None:
-        """What the model does at a machine: keys are pressed in their place between the words."""
-        keys = keys_of(tag.argument) if tag.name == "PRESS" else ""
-        if tag.name == "PRESS" and not keys:
-            self._do(Note("tag_ignored", {"tag": tag.name}))
-            return
-        reply.may_be_silent = True
-        reply.done_tags.add(tag.name)
-        self.orders.append(tag)
-        if keys:
-            self._clause_id += 1
-            text = f"[PRESS:{keys}]"
-            reply.written.append(text)
-            reply.presses = True
-            self.playout.add(t, self._clause_id, text)
-            self._do(Press(self._clause_id, keys))
-            self._do(Note("keys_pressed", {"keys": len(keys)}))
-
-    def _take_clause(self, t: int, reply: Reply, text: str) -> None:
-        reply.written.append(text)
-        reply.clause_at = t if reply.clause_at is None else reply.clause_at
-        if reply.hold:
-            reply.held.append(text)
-        else:
-            self._speak(t, text)
-
-    def _speak(self, t: int, text: str) -> None:
-        if self._prepared and self._prepared != text:
-            self._do(Forget())
-        self._prepared = ""
-        self._clause_id += 1
-        self.playout.add(t, self._clause_id, text)
-        self._do(Speak(self._clause_id, text))
+                self.tags.take(t, reply, piece)
 
     # --- speaking ---------------------------------------------------------------------------------
 

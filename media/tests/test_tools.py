@@ -17,8 +17,8 @@ from media.events import (
     UseTools,
 )
 from media.history import History
-from media.speaking import FILLER_AFTER_MS, MOST_ROUNDS
 from media.tests.driving import Play
+from media.tool_rounds import FILLER_AFTER_MS, MOST_ROUNDS
 
 CALL = ToolCall("toolu_1", "check_order", {"order": "17"})
 
