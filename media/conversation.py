@@ -372,6 +372,8 @@ class Conversation:
             self._explain_refusal(t, reply.not_put_through)
         elif later is not None:
             self._answer(TurnEnded(t, later.text, later.speech_ended), later.speech_ended)
+        else:
+            self._meeting.look_at_clock(t)  # what a machine said meanwhile
 
     def _hand_over(self, to: Destination) -> None:
         turns = self.history.turns

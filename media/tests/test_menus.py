@@ -10,6 +10,7 @@ from media.events import (
     CancelModel,
     Clear,
     ModelDone,
+    ModelFailed,
     Note,
     Pause,
     Press,
@@ -105,6 +106,20 @@ def test_an_announcement_without_an_end_is_answered_all_the_same():
     for t in range(5_500, 5_000 + LONGEST_ANNOUNCEMENT_MS, 500):
         play.at(t).hears("and on and on")
     assert len(play.all(AskModel)) == before + 1
+
+
+def test_what_a_menu_said_while_the_model_failed_is_asked_about_in_the_same_moment():
+    play = in_menu()
+    play.at(6_200)
+    play.at(7_000).caller_says("For all else, press 0.")
+    before = len(play.all(AskModel))
+
+    for _ in range(2):  # the model, and the second one
+        generation = play.all(AskModel)[-1].generation
+        play.at(play.t + 1_500).feed(ModelFailed(play.t, generation, "overloaded"))
+    assert asked(play).endswith("[Phone menu] For all else, press 0.")
+    assert len(play.all(AskModel)) == before + 2
+    assert play.machine.wake_at > play.t
 
 
 @pytest.mark.parametrize("tag", ["[IVR]", "[PRESS: 2]"])
