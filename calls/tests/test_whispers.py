@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from agents.tests.model_side import ModelServer, running_model
+from agents.tests.model_side import ModelServer
 from agents.tests.twilio_side import knock
 from calls import nudges, tasks, transfers, whispers
 from calls.factories import TransferFactory, TurnFactory
@@ -27,11 +27,9 @@ BRIEF = "Sarah Bell wants to move her check-up."
 
 
 @pytest.fixture
-def model(settings: Any) -> Iterator[ModelServer]:
-    with running_model() as server:
-        settings.ANTHROPIC_API_URL = server.url
-        server.answers = [{"written": BRIEF}]
-        yield server
+def model(model: ModelServer) -> ModelServer:
+    model.answers = [{"written": BRIEF}]
+    return model
 
 
 @pytest.fixture

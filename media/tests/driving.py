@@ -25,6 +25,9 @@ from media.events import (
 )
 from media.factories import LiveCallFactory
 
+OPENING = "Hello, how can I help you today?"
+LONG = "We are open from nine to five on every weekday and from ten to two on Saturdays."
+
 
 class Play:
     """A conversation and everything it has asked for so far. Times only move forward."""
@@ -109,3 +112,19 @@ class Play:
     @property
     def clears(self) -> int:
         return len(self.all(Clear))
+
+
+def answering(**settings: Any) -> Play:
+    """A call in which the caller has asked something and the model is about to write."""
+    play = Play(inbound=True, speaks_first=False, **settings)
+    play.open()
+    play.at(1_000).caller_says("When are you open?", speech_ended=700)
+    return play
+
+
+def speaking(text: str = LONG, ms: int = 5_000, **settings: Any) -> Play:
+    """The same, with the answer playing since t=1200."""
+    play = answering(**settings)
+    play.at(1_200).model_says(text)
+    play.send(ms)
+    return play

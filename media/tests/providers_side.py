@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from anthropic import Timeout
 
 from conftest import PATIENCE_S
-from media import consumers, openings, playout, providers, speaking, transcriber, voice
+from media import consumers, openings, playout, providers, speaking, tool_rounds, transcriber, voice
 from media import voice_sockets as sockets
 
 CLAUSE_MS = 300
@@ -34,9 +34,14 @@ def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         for name in names:
             monkeypatch.setattr(module, name, PATIENCE_S)
-    for name in ("MODEL_DEADLINE_MS", "VOICE_DEADLINE_MS", "TOOLS_GRACE_MS", "FILLER_AFTER_MS"):
-        monkeypatch.setattr(speaking, name, round(PATIENCE_S * 1000))
-    monkeypatch.setattr(playout, "MARK_GRACE_MS", round(PATIENCE_S * 1000))
+    for rules, name in (
+        (speaking, "MODEL_DEADLINE_MS"),
+        (speaking, "VOICE_DEADLINE_MS"),
+        (tool_rounds, "TOOLS_GRACE_MS"),
+        (tool_rounds, "FILLER_AFTER_MS"),
+        (playout, "MARK_GRACE_MS"),
+    ):
+        monkeypatch.setattr(rules, name, round(PATIENCE_S * 1000))
     monkeypatch.setattr(providers, "MODEL_TIMEOUT", Timeout(PATIENCE_S))
 
 

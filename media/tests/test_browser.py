@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from asgiref.sync import sync_to_async
 from channels.routing import get_default_application
 from channels.testing import WebsocketCommunicator
-from django.db import connections
 
 from accounts.errors import ApiError
 from agents.factories import AgentFactory, PhoneNumberFactory
@@ -21,7 +19,7 @@ from conftest import PATIENCE_S
 from media.audio import LINEAR, SILENCE
 from media.browser import FRAME, BrowserStream
 from media.resampling import ToBrowser, ToTelephone
-from media.tests.providers_side import Providers, be_patient
+from media.tests.providers_side import Providers
 from media.transport import Audio, BadFrame, Marked, Pressed, Started, Stopped
 
 
@@ -94,16 +92,8 @@ def test_what_is_no_message_is_refused_by_name(message: str | bytes):
 
 
 @pytest.fixture
-async def providers(settings, tmp_path, transactional_db, monkeypatch) -> AsyncIterator[Providers]:
-    be_patient(monkeypatch)
-    side = Providers()
-    await side.server.start_server()
-    settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = settings.TWILIO_API_URL = side.url
-    settings.DEEPGRAM_API_KEY = settings.ANTHROPIC_API_KEY = "key"
-    settings.RECORDINGS_DIR = tmp_path
-    yield side
-    await side.server.close()
-    await sync_to_async(connections.close_all)()
+def providers(transactional_db, providers) -> Providers:
+    return providers
 
 
 class Page:

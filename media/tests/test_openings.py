@@ -1,13 +1,11 @@
 """What is said first is written and spoken while it rings, with the real SDKs on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
 
 from calls import live, openings, services, tickets
 from calls.factories import CallFactory
@@ -17,23 +15,14 @@ from conftest import PATIENCE_S
 from media.openings import Preparer, prepare
 from media.openings import take as take_for
 from media.tests.line import Line
-from media.tests.providers_side import CLAUSE_MS, Providers, be_patient
+from media.tests.providers_side import CLAUSE_MS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-async def providers(settings, tmp_path, monkeypatch) -> AsyncIterator[Providers]:
-    be_patient(monkeypatch)
-    side = Providers()
-    await side.server.start_server()
-    settings.DEEPGRAM_API_URL = settings.ANTHROPIC_API_URL = settings.TWILIO_API_URL = side.url
-    settings.DEEPGRAM_API_KEY = settings.ANTHROPIC_API_KEY = "key"
-    settings.RECORDINGS_DIR = tmp_path
+@pytest.fixture(autouse=True)
+def _nothing_is_asked_for_yet() -> None:
     openings._valkey().delete(openings.WANTED)
-    yield side
-    await side.server.close()
-    await sync_to_async(connections.close_all)()
 
 
 def _ringing(**fields: object) -> Call:

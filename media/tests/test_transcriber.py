@@ -9,7 +9,6 @@ from conftest import PATIENCE_S
 from media import transcriber
 from media.flux import thresholds
 from media.hearing import Hearing, Told, Unanswered
-from media.tests.providers_side import Providers, be_patient
 from media.transcriber import Transcriber
 
 FRAME = b"\xff" * 160
@@ -51,16 +50,6 @@ class Ears:
             while len(self.said) < count:
                 self._news.clear()
                 await self._news.wait()
-
-
-@pytest.fixture
-async def providers(settings, monkeypatch) -> AsyncIterator[Providers]:
-    be_patient(monkeypatch)
-    side = Providers()
-    await side.server.start_server()
-    settings.DEEPGRAM_API_URL, settings.DEEPGRAM_API_KEY = side.url, "key"
-    yield side
-    await side.server.close()
 
 
 @pytest.fixture

@@ -5,21 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from media.metrics import PROVIDER_ERRORS
-from media.tests.providers_side import Providers, be_patient
+from media.tests.providers_side import Providers
 from media.voice import Voice
 from media.voice_sockets import LOST, VoiceSockets, voice_sockets
 
 THALIA, APOLLO = ("aura-2-thalia-en", None), ("aura-2-apollo-en", 1.2)
-
-
-@pytest.fixture
-async def providers(settings, monkeypatch) -> AsyncIterator[Providers]:
-    be_patient(monkeypatch)
-    side = Providers()
-    await side.server.start_server()
-    settings.DEEPGRAM_API_URL, settings.DEEPGRAM_API_KEY = side.url, "key"
-    yield side
-    await side.server.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Texts out and in, with Twilio's own SDK."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,14 +9,13 @@ from twilio.base.exceptions import TwilioRestException
 
 from sandbox import journal
 from sandbox.carrier.messages import segments
-from sandbox.tests.carrier_world import OURS, THEIRS, Double, World, open_world
+from sandbox.tests.carrier_world import OURS, THEIRS, Double, World
 
 
 @pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with open_world() as opened:
-        opened.carrier.account.numbers[OURS].settings["sms_url"] = f"{opened.product.origin}/sms"
-        yield opened
+async def world(world: World) -> World:
+    world.carrier.account.numbers[OURS].settings["sms_url"] = f"{world.product.origin}/sms"
+    return world
 
 
 async def text(world: World, body: str = "Hello", **options: Any) -> Any:

@@ -2,24 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from sandbox import journal
 from sandbox.carrier.state import ACCOUNT_SID, OWNED_NUMBERS
-from sandbox.tests.carrier_world import OURS, THEIRS, Double, World, open_world
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with open_world() as opened:
-        yield opened
+from sandbox.tests.carrier_world import OURS, THEIRS, Double, World
 
 
 async def refused(work: Any, *args: Any, **kwargs: Any) -> tuple[int, int]:

@@ -3,27 +3,19 @@
 import asyncio
 import io
 import wave
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from sandbox import faults, journal
 from sandbox.carrier.line import FRAME, SILENCE, Line
 from sandbox.carrier.streams import check_url
-from sandbox.tests.carrier_world import THEIRS, Double, Media, World, open_world
+from sandbox.tests.carrier_world import THEIRS, Double, Media, World
 
 VOICE = b"\x2a"
 AGENT = b"\x17"
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with open_world() as opened:
-        yield opened
 
 
 def stream_twiml(world: World, *, then: str = "") -> str:

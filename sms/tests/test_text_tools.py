@@ -15,7 +15,7 @@ from agents.factories import (
     NoteFactory,
 )
 from agents.tests.customer_server import CustomerServer, running_customer_server
-from agents.tests.model_side import ModelServer, running_model
+from agents.tests.model_side import ModelServer
 from sms import answering, sending, text_tools
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
@@ -28,13 +28,6 @@ pytestmark = pytest.mark.django_db
 BOOK = {"start": "2026-05-29T10:00", "name": "Sam Carter", "email": "sam.carter@example.com"}
 BOOKING = ("book_appointment", BOOK)
 BOOKED = (201, {"status": "success", "data": {"uid": "scf821a4"}})
-
-
-@pytest.fixture
-def model(settings: Any) -> Iterator[ModelServer]:
-    with running_model() as running:
-        settings.ANTHROPIC_API_URL = running.url
-        yield running
 
 
 @pytest.fixture
