@@ -20,7 +20,7 @@ from accounts.phone_numbers import number_in_path
 from agents.models import PhoneNumber
 from agents.numbers import find_number
 from webhooks import gohighlevel, outbox
-from webhooks.api import Url, required_url
+from webhooks.inputs import Url, required_url
 from webhooks.models import Endpoint
 
 SLACK_HOST = "hooks.slack.com"

@@ -16,7 +16,7 @@ from agents.integrations_api import UrlInput
 from agents.models import Agent, PhoneNumber
 from agents.numbers import find_number
 from agents.services import find_agent
-from webhooks.api import required_url
+from webhooks.inputs import required_url
 
 
 class _GateView(APIView, ABC):

@@ -21,7 +21,7 @@ from agents.models import Calendar, CustomFunction, PhoneNumber
 from agents.numbers import find_number
 from agents.tools import functions
 from agents.tools.functions import LONGEST_TIMEOUT_MS
-from webhooks.api import Url
+from webhooks.inputs import Url
 
 # Names of the engine's own tools, which a function must not take.
 RESERVED = frozenset(

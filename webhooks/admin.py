@@ -1,76 +1,23 @@
-"""Webhooks in the dashboard: where events go, and every try to bring them there."""
+"""Webhooks in the dashboard: what happened, and every try to tell it."""
 
 from datetime import timedelta
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts.read_only_admin import ReadOnlyAdmin
 from webhooks import outbox
-from webhooks.models import Attempt, Delivery, Endpoint, Event
+from webhooks.endpoint_admin import EndpointAdmin as EndpointAdmin  # registers it
+from webhooks.models import Attempt, Delivery, Event
 
 _COLOURS = {
     Delivery.Status.PENDING: "info",
     Delivery.Status.DELIVERED: "success",
     Delivery.Status.FAILED: "danger",
 }
-_WEEK = timedelta(days=7)
-_STATES = {"enabled": "success", "failing": "warning", "disabled": "danger"}
-
-
-@admin.register(Endpoint)
-class EndpointAdmin(ReadOnlyAdmin):
-    when_empty = (
-        "Your server is told of every event once it has an endpoint. Make one over the API: "
-        "POST /v1/webhook-endpoints for the account, or /v1/integrations/webhook/number/{number}."
-    )
-    list_display = ("endpoint_id", "state", "owner", "kind", "whose", "failing_since", "account")
-    list_filter = (
-        ("disabled_at", admin.EmptyFieldListFilter),
-        ("failing_since", admin.EmptyFieldListFilter),
-        "owner",
-        "kind",
-        "account",
-    )
-    list_select_related = ("account",)
-    search_fields = ("endpoint_id", "phone_number", "agent_id")
-    exclude = ("secret", "previous_secret")
-    actions = ("enable", "test", "replay_failed")
-
-    @display(description="State", label=_STATES)  # type: ignore[untyped-decorator]
-    def state(self, endpoint: Endpoint) -> str:
-        if endpoint.disabled_at:
-            return "disabled"
-        return "failing" if endpoint.failing_since else "enabled"
-
-    @admin.display(description="Of")
-    def whose(self, endpoint: Endpoint) -> str:
-        slot = f" (slot {endpoint.slot})" if endpoint.slot > 1 else ""
-        return f"{endpoint.phone_number}{slot}" if endpoint.phone_number else endpoint.agent_id
-
-    @admin.action(description="Enable: events are sent again from now on")
-    def enable(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
-        for endpoint in endpoints:
-            outbox.enable(endpoint)
-        self.message_user(request, f"{len(endpoints)} enabled.")
-
-    @admin.action(description="Send webhook.test")
-    def test(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
-        for endpoint in endpoints.select_related("account"):
-            outbox.send_test(endpoint)
-        self.message_user(request, "Sent; the deliveries show what comes of it.")
-
-    @admin.action(description="Send again what failed in the last 7 days, and enable")
-    def replay_failed(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
-        sent = 0
-        for endpoint in endpoints:
-            outbox.enable(endpoint)
-            sent += outbox.replay_since(endpoint, timezone.now() - _WEEK, failed_only=True)
-        self.message_user(request, f"{sent} events are sent again.")
 
 
 @admin.register(Event)

@@ -12,38 +12,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import account_of
-from accounts.errors import invalid_field, missing_field, not_found_error
-from accounts.fields import Flag, Text, Whole
-from accounts.net import url_problem
+from accounts.errors import invalid_field, not_found_error
+from accounts.fields import Flag, Whole
 from accounts.paging import page_of
 from accounts.parsing import body
 from webhooks import outbox
+from webhooks.inputs import EndpointInput
 from webhooks.models import Delivery, Endpoint, Event
 
 _PAGING = [
     OpenApiParameter("limit", OpenApiTypes.INT, description="Default 50, at most 200."),
     OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
 ]
-
-
-class Url(Text):
-    """An https address that customers may have us ask, else ``invalid_url``."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=2_000, allow_blank=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        url = super().to_internal_value(data)
-        if (problem := url_problem(url)) is not None:
-            raise invalid_field(self.field_name or "url", problem, "invalid_url")
-        return url
-
-
-class EndpointInput(serializers.Serializer[Any]):
-    url = Url()
-    events = serializers.ListField(
-        child=Text(max_length=40), required=False, max_length=50, help_text="Empty: all events."
-    )
 
 
 class EndpointOutput(serializers.ModelSerializer[Endpoint]):
@@ -147,7 +127,7 @@ class EndpointsView(APIView):
         """Have every event of the account sent to a URL. The answer shows its signing secret."""
         given = EndpointInput(data=body(request))
         given.is_valid(raise_exception=True)
-        made = Endpoint.objects.create(account=account_of(request), **given.validated_data)
+        made = outbox.make_endpoint(account_of(request), **given.validated_data)
         return Response(EndpointMade(made).data, status=201)
 
 
@@ -170,10 +150,7 @@ class EndpointView(APIView):
         endpoint = outbox.find_endpoint(account_of(request), endpoint_id)
         given = EndpointInput(data=body(request), partial=True)
         given.is_valid(raise_exception=True)
-        if "events" in given.validated_data:
-            endpoint.events = given.validated_data["events"]
-            endpoint.save(update_fields=["events"])
-        outbox.set_url(endpoint, given.validated_data.get("url", endpoint.url))
+        outbox.change_endpoint(endpoint, **given.validated_data)
         return Response(EndpointOutput(endpoint).data)
 
     @extend_schema(
@@ -289,14 +266,3 @@ def _event(request: Request, event_id: str) -> Event:
     if event is None:
         raise not_found_error("event_not_found", "There is no such event in this account.")
     return event
-
-
-def required_url(given: dict[str, Any], *names: str, field: str) -> str:
-    """Return the URL that a body gives under one of ``names``; complaints name ``field``."""
-    value = next((given[name] for name in names if given.get(name)), None)
-    if value is None:
-        raise missing_field(field)
-    reader = Url()
-    reader.field_name = field
-    url: str = reader.to_internal_value(value)
-    return url

@@ -199,6 +199,22 @@ def forget_account(account: Account) -> None:
     Event.objects.of(account).delete()
 
 
+def make_endpoint(account: Account, *, url: str, events: Sequence[str] = ()) -> Endpoint:
+    """Have every event of the account, or only those of the types ``events``, sent to ``url``
+    (``inputs.EndpointInput`` has checked it)."""
+    return Endpoint.objects.create(account=account, url=url, events=list(events))
+
+
+def change_endpoint(
+    endpoint: Endpoint, *, url: str | None = None, events: Sequence[str] | None = None
+) -> None:
+    """Change where an endpoint is, or which types it gets (none: all), and enable it."""
+    if events is not None:
+        endpoint.events = list(events)
+        endpoint.save(update_fields=["events"])
+    set_url(endpoint, endpoint.url if url is None else url)
+
+
 def set_url(endpoint: Endpoint, url: str) -> None:
     """Point an endpoint at ``url``, what is still to be sent included; enable it."""
     endpoint.url = url

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib import admin
 from django.core.cache import cache
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from accounts.factories import UserFactory
+from accounts.factories import AccountFactory, UserFactory
 from accounts.models import User
 from agents.factories import AgentFactory
 from agents.models import Agent, PhoneNumber
@@ -27,6 +29,9 @@ from nixflex.tests.browser import (
     running_browser,
     unreadable,
 )
+from webhooks.delivery import deliver_due
+from webhooks.models import Endpoint
+from webhooks.tests.receiver import running_receiver
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 PASSWORD = "a-long-password"
@@ -182,6 +187,43 @@ def test_a_call_is_read_as_the_conversation_it_was(open_page, operator: User):
     page.click("#content a:has-text('Events')")
     expect(page.get_by_text("answered_by=human")).to_be_visible()
     expect(page.get_by_text("answered in 640 ms")).to_be_hidden()
+
+
+def test_an_endpoint_is_made_tested_and_paused_without_curl(open_page, operator: User, settings):
+    settings.OUTBOUND_ALLOW_PRIVATE = True
+    AccountFactory.create()
+    page = open_page(user=operator)
+
+    with running_receiver() as receiver:
+        page.goto("/admin/webhooks/endpoint/")
+        page.get_by_role("link", name="Add webhook endpoint").first.click()
+        page.wait_for_url("**/endpoint/add/**")
+        page.fill("[name=url]", "https://169.254.169.254/")
+        page.click("[name=_save]")
+        expect(page.get_by_text("must be an https URL that others can reach")).to_be_visible()
+        page.fill("[name=url]", receiver.url)
+        page.get_by_label("call.completed").check()
+        keep_picture(page, "endpoint-add")
+        page.click("[name=_save]")
+        expect(page.locator("#secret")).to_have_text(re.compile("whsec_"))
+        keep_picture(page, "endpoint-secret")
+        page.get_by_role("button", name="Send a test event").click()
+        expect(page.get_by_role("cell", name="Pending")).to_be_visible()
+        with ThreadPoolExecutor(1) as worker:  # the browser's loop runs in this thread
+            worker.submit(deliver_due).result()
+            worker.submit(connections.close_all).result()
+        expect(page.get_by_role("cell", name="HTTP 200")).to_be_visible()
+    assert [one["event"] for one in receiver.bodies] == ["webhook.test"]
+
+    keep_picture(page, "endpoint")
+    assert unreadable(page, 3.0) == []
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("paused in the dashboard")).to_be_visible()
+    assert Endpoint.objects.get().disabled_at is not None
+    page.get_by_role("button", name="Enable", exact=True).click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 900})
+    expect_width(page, 390)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False)])
