@@ -4,7 +4,6 @@
 holds none of its memory. Development's ``runserver`` has no role and serves both.
 """
 
-import asyncio
 import os
 import sys
 
@@ -19,7 +18,6 @@ from nixflex import checks
 checks.stop_if_unusable()
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path
@@ -47,22 +45,11 @@ if os.environ.get("NIXFLEX_ROLE") != "web":
 routes.append(re_path("", no_socket))  # type: ignore[arg-type]
 
 
-# What the carrier says of our own texts is in no hurry and comes by the dozen: one at a time, so
-# that a text that comes in does not wait behind as many threads. (A process has one loop, but the
-# tests have several.)
-_UNHURRIED = "/twilio/sms-status/"
-_in_turn: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-
-
 async def http(scope: Any, receive: Any, send: Any) -> None:
-    """Texts that come in do not pay for what pages and the API need around a request."""
-    if scope["path"] == intake.PATH:
-        await intake.received(scope, receive, send)
-    elif scope["path"] == _UNHURRIED:
-        async with _in_turn.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1)):
-            await django_application(scope, receive, send)
-    else:
-        await django_application(scope, receive, send)
+    """A carrier's texts, and its reports on ours, do not pay for what pages and the API need around
+    a request."""
+    application = intake.APPLICATIONS.get(scope["path"], django_application)
+    await application(scope, receive, send)
 
 
 protocols: dict[str, Any] = {"http": http, "websocket": URLRouter(routes)}

@@ -35,7 +35,6 @@ urlpatterns = [
     path("v1/", include("sms.urls")),
     re_path(r"^v1(?:/|$)", no_such_endpoint),
     path("twilio/", include("calls.twilio_urls")),
-    path("twilio/", include("sms.twilio_urls")),
     path("recordings/", include("calls.recording_urls")),
 ]
 handler400 = "accounts.errors.bad_request"

@@ -1,4 +1,8 @@
-"""Texts that came in and that no worker has taken in yet."""
+"""What the carrier brought and no worker has taken in yet: people's texts, and its reports on ours.
+
+Committed before the carrier has its answer, and deleted in the transaction that takes it in. So a
+row that is here is still to be taken in, and one that is not was taken in once.
+"""
 
 from django.db import models
 from django.utils import timezone
@@ -6,11 +10,23 @@ from django.utils import timezone
 from agents.models import PhoneNumber
 
 
-class Arrival(models.Model):
-    """A text as its carrier brought it: committed before the carrier has its answer, deleted in the
-    transaction that stores it in its thread. So one that is here is still to be taken in, and one
-    that is not was taken in once.
-    """
+class Waiting(models.Model):
+    """A row that is work left to do (``sms/queue.py``)."""
+
+    at = models.DateTimeField(default=timezone.now)
+    # After a failure it waits.
+    due_at = models.DateTimeField(default=timezone.now)
+    failures = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self._meta.model_name} {self.pk}"
+
+
+class Arrival(Waiting):
+    """A text as its carrier brought it. While it waits, so do the same person's later ones."""
 
     number = models.ForeignKey(PhoneNumber, on_delete=models.CASCADE, related_name="+")
     carrier_sid = models.CharField(max_length=64)
@@ -18,10 +34,6 @@ class Arrival(models.Model):
     body = models.TextField(blank=True)
     media = models.JSONField(default=list, blank=True)
     opt_out_type = models.CharField(max_length=20, blank=True)
-    at = models.DateTimeField(default=timezone.now)
-    # After a failure a text waits, and with it what the same person wrote later.
-    due_at = models.DateTimeField(default=timezone.now)
-    failures = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["id"]
@@ -32,5 +44,15 @@ class Arrival(models.Model):
         ]
         indexes = [models.Index(fields=["number", "from_number", "id"], name="sms_arrival_of_pair")]
 
-    def __str__(self) -> str:
-        return f"arrival {self.pk}"
+
+class Report(Waiting):
+    """What the carrier said of a text of ours, in its own word. It may say so twice, and both may
+    be here: a status only rises."""
+
+    part = models.ForeignKey("sms.MessagePart", on_delete=models.CASCADE, related_name="+")
+    carrier_sid = models.CharField(max_length=64)
+    word = models.CharField(max_length=20)
+    error_code = models.IntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]

@@ -4,25 +4,15 @@ In the order of their coming for each number and person. A worker is nudged for 
 a lost nudge left.
 """
 
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 
-import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from sms import inbound
 from sms.known_numbers import known_numbers
 from sms.models import Arrival
-
-log = structlog.get_logger(__name__)
-
-AT_ONCE = 100
-# A run takes no more texts then, well before its task would be killed; the next one goes on.
-RUN_AT_MOST_S = 30.0
-# How long a text waits after its first failure, and after its tenth and later ones.
-PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=10)
+from sms.queue import Queue
 
 # One of each number and person, the earliest: also while another worker has that one.
 _NEXT = """
@@ -44,56 +34,25 @@ def take_in() -> int:
     Safe to run any number of times at once: each run takes other texts. One that cannot be taken
     in holds up its own person's later ones, and nobody else's.
     """
-    until, taken = time.monotonic() + RUN_AT_MOST_S, 0
-    while time.monotonic() < until and (count := _take_next(AT_ONCE)):
-        taken += count
-    return taken
+    return Queue(_next, _take).empty()
 
 
 def take_in_now(arrival: Arrival) -> None:
     """Take in one text before its turn, unless somebody has taken it in."""
     with transaction.atomic():
         waiting = Arrival.objects.select_for_update(of=("self",))
-        _take(list(waiting.filter(number=arrival.number_id, carrier_sid=arrival.carrier_sid)))
+        if rows := list(waiting.filter(number=arrival.number_id, carrier_sid=arrival.carrier_sid)):
+            _take(rows)
 
 
-def _take_next(at_once: int) -> int:
-    try:
-        with transaction.atomic():
-            return _take(_next(at_once))
-    except Exception as failure:
-        # One of them, which one is found out by taking each alone.
-        log.warning("texts_not_taken_in", error=type(failure).__name__)
-    return sum(_take_or_put_off() for _ in range(at_once))
+def _next(at_most: int) -> list[Arrival]:
+    return list(Arrival.objects.raw(_NEXT, [timezone.now(), at_most]))
 
 
-def _next(at_once: int) -> list[Arrival]:
-    return list(Arrival.objects.raw(_NEXT, [timezone.now(), at_once]))
-
-
-def _take_or_put_off() -> int:
-    with transaction.atomic():
-        arrivals = _next(1)
-        try:
-            with transaction.atomic():
-                return _take(arrivals)
-        except Exception as failure:
-            [arrival] = arrivals
-            arrival.failures += 1
-            pause = min(PAUSE * 2 ** min(arrival.failures, 10), LONGEST_PAUSE)
-            arrival.due_at = timezone.now() + pause
-            arrival.save(update_fields=["failures", "due_at"])
-            log.error("text_not_taken_in", arrival=arrival.pk, error=type(failure).__name__)
-            return 0
-
-
-def _take(arrivals: Sequence[Arrival]) -> int:
+def _take(arrivals: Sequence[Arrival]) -> None:
     """Store texts in their threads and delete them here, in the caller's transaction."""
-    if not arrivals:
-        return 0
     numbers = known_numbers({arrival.number_id for arrival in arrivals})
     for arrival in arrivals:
         arrival.number = numbers[arrival.number_id]
     inbound.receive_all(arrivals)
     Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals]).delete()
-    return len(arrivals)

@@ -14,7 +14,7 @@ def send() -> None:
 
 
 def take_in() -> None:
-    """Have a worker take in the texts that have arrived."""
+    """Have a worker take in the texts that have arrived, and what the carrier reported of ours."""
     current_app.send_task(TAKE_IN)
 
 

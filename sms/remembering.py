@@ -1,7 +1,6 @@
 """Texts as notes: what a later call, or a text through another number, may know of them."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from agents import history
 from agents.models import Note
@@ -15,17 +14,14 @@ _QUOTES = str.maketrans("“”", '""')
 
 def remember_received(messages: Iterable[Message]) -> None:
     """Keep what people wrote just now."""
-    history.remember_new(
-        Note(account=message.account, source=message.message_id, **_noted(message))
-        for message in messages
-        if message.reply not in _UNSAID
-    )
+    history.remember_new(_noted(message) for message in messages if message.reply not in _UNSAID)
 
 
-def remember_sent(message: Message) -> None:
+def remember_sent(messages: Iterable[Message]) -> None:
     """Keep what we wrote, once the carrier has sent it on."""
-    if message.origin != Message.Origin.OPT_OUT:
-        history.remember(message.account, source=message.message_id, **_noted(message))
+    history.remember_new(
+        _noted(message) for message in messages if message.origin != Message.Origin.OPT_OUT
+    )
 
 
 def forget_unsent(message: Message) -> None:
@@ -38,18 +34,20 @@ def _quoted(words: str) -> str:
     return f"“{words.translate(_QUOTES)}”"
 
 
-def _noted(message: Message) -> dict[str, Any]:
+def _noted(message: Message) -> Note:
     inbound = message.direction == Message.Direction.INBOUND
     words = " ".join(message.body.split())
     if words:
         words = _quoted(words)
     elif message.media:
         words = "sent a picture or file"
-    return {
-        "person": message.from_number if inbound else message.to_number,
-        "our_number": message.to_number if inbound else message.from_number,
-        "kind": Note.Kind.TEXT,
-        "at": message.sent_at or message.created_at,
-        "text": words,
-        "is_outbound": not inbound,
-    }
+    return Note(
+        account=message.account,
+        source=message.message_id,
+        person=message.from_number if inbound else message.to_number,
+        our_number=message.to_number if inbound else message.from_number,
+        kind=Note.Kind.TEXT,
+        at=message.sent_at or message.created_at,
+        text=words,
+        is_outbound=not inbound,
+    )

@@ -268,7 +268,7 @@ def _look_for(part: MessagePart, now: datetime) -> None:
 def call_off(message_pk: int) -> bool:
     """Keep a text from being sent; False if any part of it may be with the carrier already."""
     message = Message.objects.select_for_update(no_key=True).get(pk=message_pk)
-    parts = list(message.parts.select_for_update())
+    parts = list(message.parts.select_for_update(no_key=True))
     if any(part.status != MessagePart.Status.WAITING for part in parts):
         return False
     message.parts.update(status=MessagePart.Status.FAILED, error_message=failures.CANCELED)

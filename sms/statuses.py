@@ -1,5 +1,6 @@
 """What became of a text: the carrier's news, in any order and number, merged by rank."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -35,13 +36,13 @@ ASK_EVERY = timedelta(seconds=15)
 LIKELY = timedelta(minutes=10)
 POSSIBLE = timedelta(hours=72)
 _ASK_AT_MOST = 100
-_LEFT = frozenset({Message.Status.SENT, Message.Status.DELIVERED})
 
 
 def locked(part_pk: int) -> tuple[Message, MessagePart]:
-    """Lock message and part, in the order in which everybody does."""
+    """Lock message and part, in the order in which everybody does. (``no_key``: a report on the
+    part may be committed meanwhile.)"""
     message = Message.objects.select_for_update(no_key=True, of=("self",)).get(parts=part_pk)
-    return message, MessagePart.objects.select_for_update().get(pk=part_pk)
+    return message, MessagePart.objects.select_for_update(no_key=True).get(pk=part_pk)
 
 
 @transaction.atomic
@@ -71,19 +72,7 @@ def bind(part_pk: int, sid: str, now: datetime | None = None) -> bool:
     return True
 
 
-def note_callback(part: MessagePart, sid: str, word: str, error_code: int | None) -> None:
-    """Take in what the carrier says of ``sid``, in its own ``word``, with the token of ``part`` as
-    that was read a moment ago.
-
-    What is bound stays so and a status only rises: old news costs no lock.
-    """
-    if part.carrier_sid == sid and _rank(STATUS.get(word, "")) <= _rank(part.status):
-        return
-    if part.carrier_sid == sid or bind(part.pk, sid):
-        note_carriers_word(part.pk, word, error_code)
-
-
-def _rank(status: str) -> int:
+def rank(status: str) -> int:
     return MessagePart.RANK.get(status, 0)
 
 
@@ -97,32 +86,41 @@ def note_status(
     ``MessagePart.RANK`` stays.
     """
     message, part = locked(part_pk)
-    if _rank(status) <= _rank(part.status):
+    if not rise(part, status, error_code, error_message):
+        return False
+    part.save(update_fields=["status", "error_code", "error_message", "check_at"])
+    update_message(message)
+    return True
+
+
+def rise(part: MessagePart, status: str, error_code: int | None, error_message: str) -> bool:
+    """Raise a part to ``status``, in memory; return whether anything changed."""
+    if rank(status) <= rank(part.status):
         return False
     part.status = status
     part.error_code, part.error_message = error_code, error_message
     if status in MessagePart.ENDINGS:
         part.check_at = None
-    part.save(update_fields=["status", "error_code", "error_message", "check_at"])
-    update_message(message)
     return True
 
 
 def note_carriers_word(part_pk: int, word: str, error_code: int | None) -> bool:
     """As ``note_status``, with one of the carrier's own words; one we do not know changes
     nothing."""
-    status = STATUS.get(word)
-    if status is None:
+    if (meant := meaning(word, error_code)) is None:
         log.warning("unknown_text_status", part=part_pk, status=word[:20])
         return False
-    failed = status in {MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED}
-    words = failures.in_words(error_code) if error_code else failures.in_words(30008)
-    return note_status(
-        part_pk,
-        status,
-        error_code=error_code if failed else None,
-        error_message=words if failed else "",
-    )
+    status, code, words = meant
+    return note_status(part_pk, status, error_code=code, error_message=words)
+
+
+def meaning(word: str, error_code: int | None) -> tuple[str, int | None, str] | None:
+    """Return what the carrier means: a part's status, its error and that in words; None for a word
+    we do not know."""
+    status = STATUS.get(word)
+    if status not in {MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED}:
+        return None if status is None else (status, None, "")
+    return status, error_code, failures.in_words(error_code or 30008)
 
 
 def update_message(message: Message) -> None:
@@ -131,6 +129,26 @@ def update_message(message: Message) -> None:
     """
     before = message.status
     parts = list(message.parts.order_by("number"))
+    for part in settle(message, parts):
+        part.save(update_fields=["status", "error_message"])
+    message.save(update_fields=["status", "error_code", "error_message", "delivered_at"])
+    if message.status == before:
+        return
+    if has_left(message.status) and not has_left(before):
+        remember_sent([message])
+    elif has_left(before) and not has_left(message.status):
+        forget_unsent(message)
+    news.tell(message)
+
+
+def has_left(status: str) -> bool:
+    """Say whether a text of this status is with the person, or on its way."""
+    return status in {Message.Status.SENT, Message.Status.DELIVERED}
+
+
+def settle(message: Message, parts: Sequence[MessagePart]) -> list[MessagePart]:
+    """Derive a text's status from all of its parts, in memory; return the parts that will not go
+    any more, because another failed."""
     failed = next(
         (
             part
@@ -140,15 +158,16 @@ def update_message(message: Message) -> None:
         ),
         None,
     )
+    given_up: list[MessagePart] = []
     if failed is not None:
         # The rest would make no sense without it.
-        message.parts.filter(status=MessagePart.Status.WAITING).update(
-            status=MessagePart.Status.FAILED, error_message=failures.EARLIER_PART
-        )
+        given_up = [part for part in parts if part.status == MessagePart.Status.WAITING]
+        for part in given_up:
+            part.status, part.error_message = MessagePart.Status.FAILED, failures.EARLIER_PART
         message.status = Message.Status(failed.status)
         message.error_code, message.error_message = failed.error_code, failed.error_message
     else:
-        lowest = min(_rank(part.status) for part in parts)
+        lowest = min(rank(part.status) for part in parts)
         message.error_code, message.error_message = None, ""
         message.status = {
             MessagePart.RANK[MessagePart.Status.SENT]: Message.Status.SENT,
@@ -156,14 +175,7 @@ def update_message(message: Message) -> None:
         }.get(lowest, Message.Status.QUEUED)
     is_delivered = message.status == Message.Status.DELIVERED
     message.delivered_at = (message.delivered_at or timezone.now()) if is_delivered else None
-    message.save(update_fields=["status", "error_code", "error_message", "delivered_at"])
-    if message.status == before:
-        return
-    if message.status in _LEFT and before not in _LEFT:
-        remember_sent(message)
-    elif before in _LEFT and message.status not in _LEFT:
-        forget_unsent(message)
-    news.tell(message)
+    return given_up
 
 
 def ask_about_silent(now: datetime | None = None) -> int:

@@ -3,7 +3,7 @@ left to do."""
 
 from celery import shared_task
 
-from sms import answering, arrivals, recovery, sending, statuses, window
+from sms import answering, arrivals, recovery, reports, sending, statuses, window
 
 
 @shared_task
@@ -14,8 +14,9 @@ def send() -> None:
 
 @shared_task
 def take_in() -> None:
-    """Take in the texts that have arrived."""
+    """Take in the texts that have arrived, and what the carrier reported of ours."""
     arrivals.take_in()
+    reports.take_in()
 
 
 @shared_task
@@ -26,9 +27,10 @@ def answer() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find what lost news left behind: arrivals, doubtful texts, silent ones, ended windows,
-    answers due."""
+    """Find what lost news left behind: arrivals, reports, doubtful texts, silent ones, ended
+    windows, answers due."""
     arrivals.take_in()
+    reports.take_in()
     sending.reconcile()
     statuses.ask_about_silent()
     window.close_expired()

@@ -91,7 +91,7 @@ def test_what_a_lost_nudge_left_is_swept_up(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_text_that_could_not_be_committed_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch):
     number = PhoneNumberFactory.create()
-    monkeypatch.setattr(intake, "store", fails)
+    monkeypatch.setattr(intake._texts, "_store", fails)
 
     assert brings(number).status_code == 500
 

@@ -23,7 +23,7 @@ from agents.models import PhoneNumber
 from agents.tests.outside import Sandbox, official_sdk, running_sandbox
 from carriers import twilio
 from conftest import PATIENCE_S
-from sms import answering, arrivals, sending, statuses
+from sms import answering, sending, statuses, tasks
 from sms.models import Message, MessagePart
 from sms.segments import size_of
 
@@ -115,7 +115,7 @@ def until(holds: Callable[[], bool]) -> None:
     """Wait, as a worker that takes in what comes."""
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
-        arrivals.take_in()
+        tasks.take_in()
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

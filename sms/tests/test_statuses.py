@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from sms import statuses
+from agents.models import Note
+from sms import reports, statuses
 from sms.factories import MessageFactory, new_sid
-from sms.models import Message, MessagePart
-from sms.tests.twilio_side import message_json, messages_url, tells
+from sms.models import Message, MessagePart, Report
+from sms.tests.twilio_side import message_json, messages_url, reports_on, tells
 
 pytestmark = pytest.mark.django_db
 
@@ -55,11 +56,48 @@ class CallbacksTest(TestCase):
             code = 30003 if word in {"undelivered", "failed"} else None
             statuses.note_carriers_word(part.pk, word, code)
 
-        message.refresh_from_db()
-        end = ENDS[life[-1]]
-        assert message.status == end
-        assert message.error_code == (30003 if end in {"undelivered", "failed"} else None)
-        assert (message.delivered_at is not None) == (end == "delivered")
+        assert_is_true(message, life)
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.sampled_from(LIVES).flatmap(
+            lambda life: st.tuples(
+                st.just(life),
+                st.permutations(life),
+                st.lists(st.sampled_from(life), max_size=6),
+                st.lists(st.booleans(), min_size=11, max_size=11),
+                st.booleans(),
+            )
+        )
+    )
+    def test_so_do_reports_however_many_a_worker_takes_at_once(
+        self, told: tuple[list[str], list[str], list[str], list[bool], bool]
+    ):
+        life, order, again, taken, early = told
+        message = MessageFactory.create(taken=not early)
+        part, sid = message.parts.get(), new_sid()
+        if early:  # our request has no answer yet
+            MessagePart.objects.filter(pk=part.pk).update(status="sending")
+
+        for word, is_taken in zip([*order, *again], taken, strict=False):
+            code = {"ErrorCode": "30003"} if word in {"undelivered", "failed"} else {}
+            reports_on(part, word, part.carrier_sid or sid, **code)
+            if is_taken:
+                reports.take_in()
+        reports.take_in()
+
+        assert_is_true(message, life)
+        assert not Report.objects.exists()
+
+
+def assert_is_true(message: Message, life: list[str]) -> None:
+    message.refresh_from_db()
+    end = ENDS[life[-1]]
+    assert message.status == end
+    assert message.error_code == (30003 if end in {"undelivered", "failed"} else None)
+    assert (message.delivered_at is not None) == (end == "delivered")
+    note = Note.objects.filter(source=message.message_id)
+    assert note.exists() == (end in {"sent", "delivered"})
 
 
 def test_a_callback_before_our_own_answer_binds_the_text():
@@ -75,14 +113,15 @@ def test_a_callback_before_our_own_answer_binds_the_text():
     assert (part.status, part.carrier_sid) == ("sent", "SM" + "1" * 32)
 
 
-def test_old_news_costs_one_query_and_no_lock(django_assert_num_queries: Any):
+def test_old_news_is_left_with_one_question_and_no_row(django_assert_num_queries: Any):
     part = MessageFactory.create(taken=True).parts.get()
     tells(part, "delivered")
 
     for old in ("sent", "delivered"):
         with django_assert_num_queries(1):
-            tells(part, old)
+            assert reports_on(part, old).status_code == 204
 
+    assert not Report.objects.exists()
     part.refresh_from_db()
     assert part.status == "delivered"
 
@@ -96,33 +135,21 @@ def test_a_callback_about_another_text_changes_nothing():
     assert part.status == "queued"
 
 
-@pytest.mark.parametrize("query", ["", "?p=unknown", "?p=%00"])
+@pytest.mark.parametrize("query", ["", "p=unknown", "p=%00", "q=1"])
 def test_a_callback_without_a_known_token_is_refused(query: str):
-    from agents.tests.twilio_side import knock
-
     part = MessageFactory.create(taken=True).parts.get()
 
-    answer = knock(
-        "sms-status",
-        part.thread.number,
-        query=query,
-        MessageSid=part.carrier_sid,
-        MessageStatus="delivered",
-    )
+    assert reports_on(part, "delivered", query=query).status_code == 403
 
-    assert answer.status_code == 403
-    part.refresh_from_db()
-    assert part.status == "queued"
+    assert not Report.objects.exists()
 
 
-def test_a_callback_with_a_wrong_signature_changes_nothing():
+def test_a_callback_with_a_wrong_signature_leaves_nothing():
     part = MessageFactory.create(taken=True).parts.get()
 
-    answer = tells(part, "delivered", token="wrong")
+    assert reports_on(part, "delivered", token="wrong").status_code == 403
 
-    assert answer.status_code == 403
-    part.refresh_from_db()
-    assert part.status == "queued"
+    assert not Report.objects.exists()
 
 
 def test_an_error_code_is_told_in_words():

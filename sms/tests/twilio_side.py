@@ -14,8 +14,8 @@ from django.utils.module_loading import import_string
 from twilio.request_validator import RequestValidator
 
 from agents.models import PhoneNumber
-from agents.tests.twilio_side import form_of, knock
-from sms import arrivals, intake
+from agents.tests.twilio_side import form_of
+from sms import arrivals, intake, reports
 from sms.factories import PERSON, new_sid
 from sms.models import MessagePart, Thread
 
@@ -74,36 +74,57 @@ def brings(number: PhoneNumber, *, token: str | None = None, **form: str) -> Htt
     return answer
 
 
-@async_to_sync
-async def brings_all(
+def brings_all(
     number: PhoneNumber, forms: Sequence[Mapping[str, str]], *, token: str | None = None
 ) -> list[HttpResponse]:
     """The carrier brings several texts at once."""
     usual = {
-        "AccountSid": number.carrier_account.sid,
         "From": PERSON,
         "To": number.phone_number,
         "Body": "Hello",
         "NumMedia": "0",
         "SmsStatus": "received",
     }
+    whole = [{**usual, "MessageSid": new_sid(), **form} for form in forms]
+    return posts(number, intake.TEXTS, whole, token=token)
+
+
+def posts(
+    number: PhoneNumber,
+    path: str,
+    forms: Sequence[Mapping[str, str]],
+    *,
+    query: str = "",
+    token: str | None = None,
+) -> list[HttpResponse]:
+    """The carrier posts forms at once, signed with ``token`` (default: the number's own)."""
     secret = number.carrier_account.auth_token if token is None else token
-    url = f"{settings.PUBLIC_URL}{intake.PATH}"
+    url = f"{settings.PUBLIC_URL}{path}" + (f"?{query}" if query else "")
     requests = []
     for form in forms:
-        whole = {**usual, "MessageSid": new_sid(), **form}
+        whole = {"AccountSid": number.carrier_account.sid, **form}
         signature = RequestValidator(secret).compute_signature(url, whole)
-        requests.append(post(urlencode(whole).encode(), signature))
-    return await asyncio.gather(*requests)
+        requests.append(post(urlencode(whole).encode(), signature, path=path, query=query))
+
+    async def together() -> list[HttpResponse]:
+        return await asyncio.gather(*requests)
+
+    return async_to_sync(together)()
 
 
-async def post(body: bytes, signature: str, method: str = "POST") -> HttpResponse:
+async def post(
+    body: bytes,
+    signature: str,
+    method: str = "POST",
+    path: str = intake.TEXTS,
+    query: str = "",
+) -> HttpResponse:
     """Ask the whole ASGI application, as the server does."""
     scope = {
         "type": "http",
         "method": method,
-        "path": intake.PATH,
-        "query_string": b"",
+        "path": path,
+        "query_string": query.encode(),
         "headers": [
             (b"content-type", b"application/x-www-form-urlencoded"),
             (b"x-twilio-signature", signature.encode()),
@@ -127,12 +148,29 @@ async def post(body: bytes, signature: str, method: str = "POST") -> HttpRespons
 
 
 def tells(part: MessagePart, status: str, sid: str | None = None, **form: str) -> HttpResponse:
-    """The carrier reports how a text of ours fares."""
-    return knock(
-        "sms-status",
-        part.thread.number,
-        query=f"?p={part.token}",
-        MessageSid=sid or part.carrier_sid or new_sid(),
-        MessageStatus=status,
+    """The carrier reports how a text of ours fares, and a worker takes it in."""
+    answer = reports_on(part, status, sid, **form)
+    reports.take_in()
+    return answer
+
+
+def reports_on(
+    part: MessagePart,
+    status: str,
+    sid: str | None = None,
+    *,
+    query: str | None = None,
+    token: str | None = None,
+    **form: str,
+) -> HttpResponse:
+    """The carrier reports how a text of ours fares; no worker has seen the report yet."""
+    number = part.thread.number
+    assert number is not None
+    whole = {
+        "MessageSid": sid or part.carrier_sid or new_sid(),
+        "MessageStatus": status,
         **form,
-    )
+    }
+    at = f"p={part.token}" if query is None else query
+    [answer] = posts(number, intake.REPORTS, [whole], query=at, token=token)
+    return answer

@@ -1,0 +1,201 @@
+"""The carrier's knocks about texts, checked and committed as they came: texts that people wrote,
+and reports on texts of ours. What they mean is found out by a worker.
+
+Written as SQL, many at a time: a hundred a second come in here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import parse_qs
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from accounts.encryption import decrypted
+from carriers import twilio
+from carriers.knocks import whole_number
+from sms.models import Arrival
+from sms.statuses import STATUS, rank
+
+log = structlog.get_logger(__name__)
+
+_MEDIA_AT_MOST = 10
+_token = lru_cache(maxsize=1_000)(decrypted)
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A request as it came: where (path and query), what, and by what it is signed."""
+
+    path: str
+    query: str
+    form: Mapping[str, str]
+    signature: str
+
+    def is_signed(self, ciphertext: str) -> bool:
+        """Say whether the carrier signed it with this auth token, which is at rest."""
+        # What was signed is the address as the carrier knows it, query included.
+        url = f"{settings.PUBLIC_URL}{self.path}" + (f"?{self.query}" if self.query else "")
+        return twilio.verify_signature(_token(ciphertext), url, self.form, self.signature)
+
+    @property
+    def sid(self) -> str:
+        """The carrier's id of the text."""
+        return self.form["MessageSid"][:64]
+
+
+# What a knock comes to: a text that is stored now; True if a worker has something to do; False if
+# there is nothing to be done about it; None if it is not signed.
+type Outcome = Arrival | bool | None
+
+
+# --- texts that people wrote ----------------------------------------------------------------------
+
+_NUMBERS = """
+    SELECT number.phone_number, number.id, carrier.sid, carrier.auth_token
+    FROM agents_phonenumber AS number
+    JOIN accounts_carrieraccount AS carrier ON carrier.id = number.carrier_account_id
+    WHERE number.phone_number = ANY(%s)
+"""
+_STORE_TEXTS = """
+    INSERT INTO sms_arrival
+        (number_id, carrier_sid, from_number, body, media, opt_out_type, at, due_at, failures)
+    SELECT text.*, text.at, 0
+    FROM unnest(
+        %s::bigint[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::text[],
+        %s::timestamptz[]
+    ) AS text(number_id, carrier_sid, from_number, body, media, opt_out_type, at)
+    ON CONFLICT (number_id, carrier_sid) DO NOTHING
+"""
+
+
+def store_texts(knocks: Sequence[Knock]) -> list[Outcome]:
+    """Commit those texts that are signed, in one statement; return what each came to."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NUMBERS, [[knock.form.get("To", "") for knock in knocks]])
+        numbers = {row[0]: row[1:] for row in cursor.fetchall()}
+        outcomes = [_text(knock, numbers.get(knock.form.get("To", ""))) for knock in knocks]
+        if arrivals := [one for one in outcomes if isinstance(one, Arrival)]:
+            cursor.execute(
+                _STORE_TEXTS,
+                [
+                    [one.number_id for one in arrivals],
+                    [one.carrier_sid for one in arrivals],
+                    [one.from_number for one in arrivals],
+                    [one.body for one in arrivals],
+                    [json.dumps(one.media) for one in arrivals],
+                    [one.opt_out_type for one in arrivals],
+                    [one.at for one in arrivals],
+                ],
+            )
+    return outcomes
+
+
+def _text(knock: Knock, number: tuple[int, str, str] | None) -> Outcome:
+    form = knock.form
+    if number is None:
+        return _of_unknown_number(knock)
+    number_pk, account_sid, ciphertext = number
+    if account_sid != form.get("AccountSid") or not knock.is_signed(ciphertext):
+        return None
+    return Arrival(
+        number_id=number_pk,
+        carrier_sid=knock.sid,
+        from_number=form.get("From", "")[:64],
+        body=form.get("Body", ""),
+        media=_media(form),
+        opt_out_type=form.get("OptOutType", "")[:20],
+        at=timezone.now(),
+    )
+
+
+def _of_unknown_number(knock: Knock) -> Outcome:
+    """Say whether an account of ours brought it: then it need not be brought again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT auth_token FROM accounts_carrieraccount WHERE sid = %s",
+            [knock.form.get("AccountSid", "")],
+        )
+        if not any(knock.is_signed(ciphertext) for (ciphertext,) in cursor.fetchall()):
+            return None
+    log.warning("text_to_unknown_number", message_sid=knock.sid)
+    return False
+
+
+def _media(form: Mapping[str, str]) -> list[dict[str, str]]:
+    found = min(whole_number(form.get("NumMedia", "")) or 0, _MEDIA_AT_MOST)
+    return [
+        {
+            "url": form.get(f"MediaUrl{position}", ""),
+            "content_type": form.get(f"MediaContentType{position}", ""),
+        }
+        for position in range(found)
+    ]
+
+
+# --- reports on texts of ours ---------------------------------------------------------------------
+
+# By the token in the callback's address. A report may be the last thing that is heard through a
+# number that was removed: then any of the owner's carrier accounts may have signed it.
+_PARTS = """
+    SELECT part.token, part.id, part.carrier_sid, part.status, carrier.sid, carrier.auth_token
+    FROM sms_messagepart AS part
+    JOIN sms_thread AS thread ON thread.id = part.thread_id
+    LEFT JOIN agents_phonenumber AS number ON number.id = thread.number_id
+    JOIN accounts_carrieraccount AS carrier
+        ON carrier.account_id = thread.account_id
+        AND (number.id IS NULL OR carrier.id = number.carrier_account_id)
+    WHERE part.token = ANY(%s)
+"""
+_STORE_REPORTS = """
+    INSERT INTO sms_report (part_id, carrier_sid, word, error_code, at, due_at, failures)
+    SELECT report.*, now(), now(), 0
+    FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::int[])
+        AS report(part_id, carrier_sid, word, error_code)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a text of ours, as it was read a moment ago, and who may report on it."""
+
+    pk: int
+    carrier_sid: str
+    status: str
+    account_sid: str
+    ciphertext: str
+
+
+def store_reports(knocks: Sequence[Knock]) -> list[Outcome]:
+    """Commit those reports that are signed and that are news, in one statement; return what each
+    came to."""
+    tokens = [parse_qs(knock.query).get("p", [""])[-1] for knock in knocks]
+    with connection.cursor() as cursor:
+        cursor.execute(_PARTS, [[token.replace("\0", "") for token in tokens]])
+        parts: dict[tuple[str, str], _Part] = {}
+        for token, *fields in cursor.fetchall():
+            part = _Part(*fields)
+            parts[token, part.account_sid] = part
+        outcomes: list[Outcome] = []
+        rows: list[tuple[int, str, str, int | None]] = []
+        for token, knock in zip(tokens, knocks, strict=True):
+            found = parts.get((token, knock.form.get("AccountSid", "")))
+            if found is None or not knock.is_signed(found.ciphertext):
+                outcomes.append(None)
+                continue
+            word = knock.form.get("MessageStatus", "")[:20]
+            # A part whose message at the carrier is not known yet learns it, whatever the word.
+            is_news = not found.carrier_sid or (
+                found.carrier_sid == knock.sid and rank(STATUS.get(word, "")) > rank(found.status)
+            )
+            outcomes.append(is_news)
+            if is_news:
+                error_code = whole_number(knock.form.get("ErrorCode", ""))
+                rows.append((found.pk, knock.sid, word, error_code))
+        if rows:
+            cursor.execute(_STORE_REPORTS, [list(column) for column in zip(*rows, strict=True)])
+    return outcomes

@@ -1,7 +1,0 @@
-from django.urls import path
-
-from sms import webhooks
-
-urlpatterns = [
-    path("sms-status/", webhooks.status),
-]
