@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, QuerySet
 from django.db.models.functions import TruncHour, TruncMinute
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -30,7 +30,7 @@ from campaigns.progress import counts_of, progress_of
 from campaigns.rehearsal import ENOUGH_CALLS, rehearse
 from campaigns.rows import CsvFile
 from campaigns.rules import rules_of
-from campaigns.samples import conversations
+from campaigns.samples import PEOPLE, converse, people
 from campaigns.texts.admin import TextCampaignAdmin as TextCampaignAdmin  # registers it
 
 Status = Campaign.Status
@@ -104,6 +104,11 @@ class CampaignAdmin(ModelAdmin):
             path("<int:pk>/do/<str:what>/", view(self.do), name="campaigns_campaign_do"),
             path("<int:pk>/schedule/", view(self.schedule), name="campaigns_campaign_schedule"),
             path("<int:pk>/rehearse/", view(self.rehearse), name="campaigns_campaign_rehearse"),
+            path(
+                "<int:pk>/rehearse/<int:recipient_pk>/<str:manner>/",
+                view(self.talk),
+                name="campaigns_campaign_talk",
+            ),
             path("<int:pk>/results.csv", view(self.results), name="campaigns_campaign_results"),
         ]
         return [*own, *super().get_urls()]
@@ -309,8 +314,7 @@ class CampaignAdmin(ModelAdmin):
         return redirect("admin:campaigns_campaign_change", pk)
 
     def rehearse(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show what would happen. Asks the model, so it is no link that somebody follows by
-        chance."""
+        """Show what would happen; the page then asks for each conversation (``talk``)."""
         campaign = self._to_change(request, pk)
         shown = rehearse(campaign, most_people=_REHEARSED)
         return self._page(
@@ -325,8 +329,18 @@ class CampaignAdmin(ModelAdmin):
                 (name, n, _OUTCOME_COLOURS[name], 100 * n / max(1, shown.people))
                 for name, n in shown.outcomes.most_common()
             ],
-            talks=list(conversations(campaign)),
+            talks=people(campaign),
         )
+
+    def talk(self, request: HttpRequest, pk: int, recipient_pk: int, manner: str) -> HttpResponse:
+        """A conversation of a rehearsal, for htmx: they are written beside each other. Asks the
+        model, so it is no link that somebody follows by chance."""
+        campaign = self._to_change(request, pk)
+        recipient = get_object_or_404(campaign.recipients, pk=recipient_pk)
+        if manner not in PEOPLE:
+            raise Http404
+        talk = converse(campaign, recipient, manner)
+        return TemplateResponse(request, "campaigns/talk.html", {"talk": talk})
 
     def results(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         return outputs.results_response(self._found(request, pk))

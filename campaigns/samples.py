@@ -3,7 +3,7 @@ prompt and model, and a person who says the usual things. Nobody is called, no t
 is written down.
 """
 
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,6 +22,9 @@ PEOPLE = {
     "asks": ("Hello?", "Who is this, and what is it about?", "I see. Can I think about it?"),
     "declines": ("Hello?", "No, thank you. I'm not interested."),
 }
+# For all that the model writes in one conversation: somebody waits for it.
+LIMIT_S = 30.0
+TIME_OUT = "time-out"
 
 
 @dataclass(slots=True)
@@ -35,26 +38,31 @@ class Conversation:
     failure: str = ""
 
 
-def conversations(campaign: Campaign, how_many: int = len(PEOPLE)) -> Iterator[Conversation]:
-    """Yield a conversation with each of the first people who wait, each in another manner."""
+def people(campaign: Campaign, how_many: int = len(PEOPLE)) -> list[tuple[Recipient, str]]:
+    """Return the first people who wait, each with a manner to talk in."""
     waiting = campaign.recipients.filter(status=Recipient.Status.PENDING).order_by("row_index")
-    for recipient, manner in zip(waiting[:how_many], PEOPLE, strict=False):
-        yield _talk(campaign, recipient, manner)
+    return list(zip(waiting[:how_many], PEOPLE, strict=False))
 
 
-def _talk(campaign: Campaign, recipient: Recipient, manner: str) -> Conversation:
+def converse(
+    campaign: Campaign, recipient: Recipient, manner: str, *, within_s: float = LIMIT_S
+) -> Conversation:
+    """Return how a call to ``recipient`` may go, if they are somebody who ``manner`` (of
+    ``PEOPLE``); what was said in ``within_s``, if the model takes longer."""
     talk = Conversation(recipient, manner)
     live = _foreseen(campaign, recipient)
     if live is None:
         talk.failure = "The agent or its number was deleted."
         return talk
-    call = TextCall(live, partial(_write, live))
+    call = TextCall(live, partial(_write, live, time.monotonic() + within_s))
     for words in PEOPLE[manner]:
         call.say(words)
         if call.ended:
             break
     talk.lines = call.lines
-    if call.failure:
+    if call.failure == TIME_OUT:
+        talk.failure = f"The model took longer than {within_s:g} s for this conversation."
+    elif call.failure:
         talk.failure = f"The model gave no answer: {call.failure}."
     return talk
 
@@ -83,7 +91,9 @@ def _foreseen(campaign: Campaign, recipient: Recipient) -> LiveCall | None:
     return live
 
 
-def _write(live: LiveCall, ask: AskModel) -> model.Written:
+def _write(live: LiveCall, until: float, ask: AskModel) -> model.Written:
+    if (left_s := until - time.monotonic()) <= 0:
+        raise model.ModelFailed(TIME_OUT)
     return model.write(
         model=live.model,
         system_stable=live.system_stable,
@@ -91,4 +101,5 @@ def _write(live: LiveCall, ask: AskModel) -> model.Written:
         messages=list(ask.messages),
         tools=[tool.definition for tool in live.tools],
         may_use_tools=ask.may_use_tools,
+        within_s=left_s,
     )

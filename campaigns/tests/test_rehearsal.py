@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.urls import reverse
 from accounts import suppression
 from accounts.factories import UserFactory
 from accounts.models import CarrierAccount
+from accounts.tests.loopback import Handler, serving
 from agents.tests.model_side import ModelServer, running_model
 from calls.factories import CallFactory
 from calls.models import Call
@@ -19,7 +21,9 @@ from calls.tests.conftest import telco as telco
 from campaigns.factories import CampaignFactory, RecipientCallFactory, RecipientFactory, people
 from campaigns.models import Campaign, Recipient, RecipientCall
 from campaigns.rehearsal import DEFAULTS, Sample, history, rehearse
-from campaigns.samples import conversations
+from campaigns.samples import Conversation, converse
+from campaigns.samples import people as people_to_talk_to
+from conftest import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 
@@ -147,6 +151,10 @@ def test_the_command_names_variables_that_people_lack(campaign: Campaign):
 # --- sample conversations -------------------------------------------------------------------------
 
 
+def conversations(campaign: Campaign) -> list[Conversation]:
+    return [converse(campaign, *one) for one in people_to_talk_to(campaign)]
+
+
 @pytest.fixture
 def model(settings: Any) -> Iterator[ModelServer]:
     with running_model() as server:
@@ -166,7 +174,7 @@ def test_a_few_conversations_are_written_by_the_agents_prompt_and_model(
             campaign=campaign, row_index=n, variables={"name": name, "time": "two"}
         )
 
-    talks = list(conversations(campaign))
+    talks = conversations(campaign)
 
     assert [talk.manner for talk in talks] == ["agrees", "asks", "declines"]
     assert talks[2].lines == [
@@ -196,21 +204,67 @@ def test_a_model_that_does_not_answer_is_named_in_the_sample(
     assert talk.failure == "The model gave no answer: invalid_request_error."
 
 
-def test_the_button_shows_forecast_and_conversations_and_calls_nobody(
+def test_a_conversation_ends_where_the_time_for_it_does(campaign: Campaign, settings: Any):
+    people(campaign, 1)
+    asked, over = threading.Event(), threading.Event()
+
+    class Silent(Handler):
+        def do_POST(self) -> None:
+            asked.set()
+            over.wait(PATIENCE_S)
+
+    with serving(Silent) as port:
+        settings.ANTHROPIC_API_URL = f"http://127.0.0.1:{port}"
+        ((recipient, manner),) = people_to_talk_to(campaign)
+        cut = converse(campaign, recipient, manner, within_s=0.3)
+        was_asked = asked.is_set()
+        asked.clear()
+        none = converse(campaign, recipient, manner, within_s=0)
+        over.set()
+
+    assert was_asked
+    assert cut.lines == [("person", "Hello?")]
+    assert cut.failure == "The model took longer than 0.3 s for this conversation."
+    assert none.failure == "The model took longer than 0 s for this conversation."
+    assert not asked.is_set()
+
+
+def test_the_button_shows_the_forecast_at_once_and_then_each_conversation(
     campaign: Campaign, model: ModelServer, client: Client
 ):
     model.answers = [{"said": "Hello"}]
-    people(campaign, 2)
+    _, second = people(campaign, 2)
     client.force_login(UserFactory.create(is_superuser=True))
 
     page = client.get(reverse("admin:campaigns_campaign_change", args=[campaign.pk]))
     url = reverse("admin:campaigns_campaign_rehearse", args=[campaign.pk])
     shown = client.post(url)
+    asked_for_the_page = len(model.requests)
+    talk_url = reverse("admin:campaigns_campaign_talk", args=[campaign.pk, second.pk, "asks"])
+    talk = client.post(talk_url).content.decode()
 
     assert url in page.content.decode()
     text = shown.content.decode()
     assert "How calls may go" in text
     assert "Outcomes are assumed" in text
     assert "somebody who asks" in text
-    assert client.get(url).status_code == 403
+    assert talk_url in text
+    assert asked_for_the_page == 0
+    assert "Who is this, and what is it about?" in talk
+    assert len(model.requests) == 3
+    assert client.get(url).status_code == client.get(talk_url).status_code == 403
     assert not Call.objects.exists()
+
+
+def test_a_conversation_is_with_this_campaigns_people_in_a_known_manner(
+    campaign: Campaign, model: ModelServer, client: Client
+):
+    (mine,) = people(campaign, 1)
+    theirs = RecipientFactory.create()
+    client.force_login(UserFactory.create(is_superuser=True))
+
+    for person, manner in ((theirs, "asks"), (mine, "shouts")):
+        args = [campaign.pk, person.pk, manner]
+        assert client.post(reverse("admin:campaigns_campaign_talk", args=args)).status_code == 404
+
+    assert model.requests == []

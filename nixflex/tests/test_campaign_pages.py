@@ -90,6 +90,11 @@ def test_a_chosen_file_names_the_campaign_and_leads_to_a_rehearsal(
         settings.ANTHROPIC_API_URL = sandbox.url
         page.get_by_role("button", name="Rehearse").click()
         expect(page.get_by_text("on a virtual clock. Nobody was called.")).to_be_visible()
+        # The forecast is there at once; each conversation comes when it is written.
+        expect(page.get_by_text("is writing their conversation")).to_have_count(0)
+        expect(page.get_by_text("Yes, that's fine.")).to_be_visible()
+        expect(page.get_by_text("Who is this, and what is it about?")).to_be_visible()
+        expect(page.get_by_text("I'm not interested.")).to_be_visible()
         fits(page, "rehearsal")
 
     campaign = Campaign.objects.get()

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from campaigns.models import Campaign
 from campaigns.rehearsal import ENOUGH_CALLS, Rehearsal, rehearse
-from campaigns.samples import PEOPLE, conversations
+from campaigns.samples import PEOPLE, converse, people
 
 
 class Command(BaseCommand):
@@ -33,8 +33,9 @@ class Command(BaseCommand):
             self.stdout.write(_as_json(shown))
             return
         self._tell(shown)
-        for talk in conversations(found, samples):
-            self.stdout.write(f"\nRow {talk.recipient.row_index}, somebody who {talk.manner}:")
+        for recipient, manner in people(found, samples):
+            talk = converse(found, recipient, manner)
+            self.stdout.write(f"\nRow {recipient.row_index}, somebody who {manner}:")
             for who, words in talk.lines:
                 self.stdout.write(f"  {who:<6}  {words}")
             if talk.failure:
