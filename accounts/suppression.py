@@ -7,6 +7,7 @@ suppressed person may still call in.
 import hashlib
 import hmac
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from itertools import batched
 from typing import Any
 
@@ -87,9 +88,10 @@ def suppress(
     reason: str = "",
     evidence: Mapping[str, Any] | None = None,
     by: str = "",
+    at: datetime | None = None,
 ) -> tuple[Suppression, bool]:
     """Enter a number in E.164; return the active entry of this source and scope, and whether it is
-    new.
+    new. ``at`` is when they said so (default now).
 
     Safe to run any number of times, also at once: the first evidence stays.
     """
@@ -104,6 +106,7 @@ def suppress(
             "reason": reason,
             "evidence": dict(evidence or {}),
             "entered_by": by,
+            "created_at": at or timezone.now(),
         },
     )
     if is_new:
@@ -138,13 +141,17 @@ def lift(
     phone_number: str,
     *,
     sources: Collection[str] | None = None,
+    until: datetime | None = None,
     by: str = "",
 ) -> int:
-    """Lift a number's active entries (those of ``sources``, where given); return how many."""
+    """Lift a number's active entries; where given only those of ``sources``, and those that were
+    entered ``until`` then. Return how many."""
     entries = Suppression.objects.of(account).active()
     entries = entries.filter(number_hash=number_hash(account, phone_number))
     if sources is not None:
         entries = entries.filter(source__in=sources)
+    if until is not None:
+        entries = entries.filter(created_at__lte=until)
     return lift_entries(entries, by=by)
 
 

@@ -19,6 +19,7 @@ from calls import nudges, pace, refusals
 from calls.admission import Turn, admit
 from calls.models import Call, DialAttempt
 from calls.services import bind, bind_waiting, move_call, record
+from calls.signals import call_put_back
 from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
 
@@ -165,6 +166,7 @@ def _put_back(attempt: DialAttempt) -> None:
     call, attempt = _locked(attempt.pk)
     if _settle(attempt, DialAttempt.Status.REFUSED, words="Not sent: its turn was missed."):
         record(call, "put back", attempt=attempt.number)
+        call_put_back.send(Call, call_pk=call.pk)
         transaction.on_commit(nudges.dial_next, robust=True)
 
 
@@ -248,6 +250,7 @@ def _try_again_later(attempt_pk: int) -> None:
         return
     call.dial_after = timezone.now() + timedelta(seconds=PAUSES_S[attempt.number - 1])
     call.save(update_fields=["dial_after"])
+    call_put_back.send(Call, call_pk=call.pk)
 
 
 @transaction.atomic

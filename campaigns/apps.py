@@ -8,6 +8,7 @@ class CampaignsConfig(AppConfig):
         from calls.signals import (
             account_closed,
             call_ended,
+            call_put_back,
             person_exported,
             person_forgotten,
             too_old,
@@ -19,8 +20,10 @@ class CampaignsConfig(AppConfig):
             on_too_old,
         )
         from campaigns.outcomes import on_call_ended
+        from campaigns.services import on_call_put_back
 
         call_ended.connect(on_call_ended, dispatch_uid="campaigns")
+        call_put_back.connect(on_call_put_back, dispatch_uid="campaigns")
         person_forgotten.connect(on_person_forgotten, dispatch_uid="campaigns")
         person_exported.connect(on_person_exported, dispatch_uid="campaigns")
         account_closed.connect(on_account_closed, dispatch_uid="campaigns")

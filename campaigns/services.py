@@ -262,6 +262,14 @@ def _withdraw_waiting(campaign: Campaign, why: str) -> None:
         withdraw(pk, why)
 
 
+def on_call_put_back(sender: object, call_pk: int, **_: Any) -> None:
+    """The receiver of ``calls.signals.call_put_back``: a call that was on its way to the carrier
+    when its campaign was stopped, and did not get there, is taken back as those that waited."""
+    stopped = Campaign.objects.filter(calls__call=call_pk).exclude(status=Status.RUNNING).first()
+    if stopped is not None:
+        withdraw(call_pk, stopped.status_reason)
+
+
 @transaction.atomic
 def retry_unanswered(campaign_pk: int) -> int:
     """Put whoever was not reached in their turn again, and go on; return how many it is.

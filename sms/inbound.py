@@ -169,8 +169,13 @@ def _act_on(keyword: Keyword, message: Message, number: PhoneNumber) -> str:
                 _confirm(message, number, confirmation("en"))
             return Reply.OPT_OUT
         case "start":
+            # Of texts that are found late, the one that was written last counts.
             lifted = lift(
-                number.account, message.from_number, sources=BY_TEXT, by="the person, by text"
+                number.account,
+                message.from_number,
+                sources=BY_TEXT,
+                until=message.created_at,
+                by="the person, by text",
             )
             # Nothing to lift: "yes" is an answer to a question.
             return Reply.KEYWORD if lifted else ""
@@ -204,6 +209,7 @@ def opt_out(
         scope=scope,
         reason="Asked by text not to be contacted.",
         evidence={"message_id": message.message_id, "phrase": phrase, "text": message.body},
+        at=message.created_at,
     )
     return is_new
 

@@ -21,7 +21,7 @@ from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
 from sms import failures
 from sms.hours import waits_until
-from sms.models import Message, MessagePart, Pace, Thread
+from sms.models import Message, MessagePart, Pace, TextRecipient, Thread
 from sms.statuses import bind, locked, note_status, update_message
 from sms.window import open_window, restore_window
 
@@ -192,6 +192,10 @@ def _try_again_later(part_pk: int) -> None:
     message, part = locked(part_pk)
     if part.status != MessagePart.Status.SENDING:
         return
+    if _lost_its_campaign(message, part):
+        note_status(part.pk, MessagePart.Status.FAILED, error_message=failures.CANCELED)
+        _never_left(message)
+        return
     if part.attempts > len(PAUSES_S):
         note_status(part.pk, MessagePart.Status.FAILED, error_message=failures.UNREACHABLE)
         _never_left(message)
@@ -199,6 +203,13 @@ def _try_again_later(part_pk: int) -> None:
     part.status = MessagePart.Status.WAITING
     part.send_after = timezone.now() + timedelta(seconds=PAUSES_S[part.attempts - 1])
     part.save(update_fields=["status", "send_after"])
+
+
+def _lost_its_campaign(message: Message, part: MessagePart) -> bool:
+    """Whether the campaign was called off, with the person in it, while the carrier was asked.
+    Half a text is not held back."""
+    is_campaigns = message.origin == Message.Origin.CAMPAIGN and part.number == 1
+    return is_campaigns and not TextRecipient.objects.filter(message=message).exists()
 
 
 @transaction.atomic

@@ -286,6 +286,39 @@ def test_deleting_calls_off_what_was_not_sent_and_keeps_what_was(client: Client,
     assert code(client.get(f"/v1/sms/campaigns/{campaign_id}")) == (404, "campaign_not_found")
 
 
+def test_a_text_that_was_on_its_way_when_its_campaign_was_deleted_is_not_tried_again(
+    client: Client, number: Any
+):
+    campaign_id = create(client, number, recipients=[{"phone": ANNA}]).json()["campaign_id"]
+    dispatch.dispatch_all()
+    part = sending.claim_next()
+    assert part is not None
+
+    client.delete(f"/v1/sms/campaigns/{campaign_id}")
+    sending._try_again_later(part.pk)
+
+    message = Message.objects.get()
+    assert (message.status, message.sent_at) == ("failed", None)
+    assert message.error_message == "Called off before it was sent."
+
+
+def test_deleting_calls_off_a_text_that_the_carrier_could_not_be_asked_to_send(
+    client: Client, number: Any
+):
+    campaign_id = create(client, number).json()["campaign_id"]
+    dispatch.dispatch_all()
+    part = sending.claim_next()
+    assert part is not None
+    sending._try_again_later(part.pk)
+
+    deleted = client.delete(f"/v1/sms/campaigns/{campaign_id}").json()
+
+    assert deleted["cancelled_count"] == 2
+    assert set(Message.objects.values_list("status", flat=True)) == {"failed"}
+    with time_machine.travel(timezone.now() + timedelta(minutes=5), tick=False):
+        assert sending.claim_next() is None
+
+
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [

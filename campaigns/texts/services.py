@@ -17,7 +17,7 @@ from agents.models import Agent, PhoneNumber
 from campaigns.intake import check, place_for
 from campaigns.rows import Row
 from sms import failures
-from sms.models import Message, TextCampaign, TextRecipient
+from sms.models import Message, MessagePart, TextCampaign, TextRecipient
 from sms.sending import call_off
 
 Status = TextCampaign.Status
@@ -198,8 +198,10 @@ def delete(campaign_pk: int) -> int:
     if campaign.status in TextCampaign.ENDED:
         raise ApiError("campaign_already_done", "This SMS campaign is over.")
     canceled = campaign.recipients.filter(state=State.PENDING).count()
-    waiting = Message.objects.filter(recipient__campaign=campaign, sent_at=None)
-    canceled += sum(call_off(pk) for pk in waiting.values_list("pk", flat=True))
+    texts = Message.objects.filter(recipient__campaign=campaign).filter(
+        Exists(MessagePart.objects.unsent().filter(message=OuterRef("pk")))
+    )
+    canceled += sum(call_off(pk) for pk in texts.values_list("pk", flat=True))
     campaign.delete()
     return canceled
 

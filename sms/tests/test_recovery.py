@@ -74,6 +74,31 @@ def test_a_lost_stop_still_stops(telco: Any, thread: Thread):
     assert is_suppressed(thread.account, PERSON, "voice") is not None
 
 
+def test_a_start_that_is_found_late_does_not_undo_the_stop_that_came_after_it(
+    telco: Any, thread: Thread
+):
+    texts_us(thread.number, "STOP")
+    lists(thread, text("START", minutes_ago=5))
+
+    assert recovery.recover_received() == 1
+
+    assert is_suppressed(thread.account, PERSON) is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "may_be_texted"), [(("STOP", "START"), True), (("START", "STOP"), False)]
+)
+def test_a_stop_and_a_start_that_are_found_late_count_in_the_order_in_which_they_were_written(
+    telco: Any, thread: Thread, words: tuple[str, str], may_be_texted: bool
+):
+    first, second = words
+    lists(thread, text(second, minutes_ago=4), text(first, minutes_ago=5))
+
+    assert recovery.recover_received() == 2
+
+    assert (is_suppressed(thread.account, PERSON) is None) is may_be_texted
+
+
 def test_what_a_webhook_brought_what_we_wrote_and_what_is_still_on_its_way_is_left(
     telco: Any, thread: Thread
 ):
