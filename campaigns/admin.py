@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Count, Model, QuerySet
 from django.db.models.functions import TruncHour, TruncMinute
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -160,17 +161,14 @@ class CampaignAdmin(ModelAdmin):
 
     def _create(self, form: NewCampaignForm) -> Campaign:
         given = form.cleaned_data
-        campaign = services.create_campaign(
-            given["agent"].account,
-            agent=given["agent"],
-            number=given["number"],
-            **given["fields"],
-        )
-        try:
+        with transaction.atomic():
+            campaign = services.create_campaign(
+                given["agent"].account,
+                agent=given["agent"],
+                number=given["number"],
+                **given["fields"],
+            )
             services.add_people(campaign.pk, given["rows"])
-        except ApiError:
-            campaign.delete()
-            raise
         return campaign
 
     def columns(self, request: HttpRequest) -> HttpResponse:

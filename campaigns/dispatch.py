@@ -56,7 +56,10 @@ def dispatch_all(now: datetime | None = None) -> int:
     now = now or timezone.now()
     due = Campaign.objects.filter(status=Campaign.Status.SCHEDULED, starts_at__lte=now)
     for pk in due.values_list("pk", flat=True):
-        start_if_due(pk, now)
+        try:
+            start_if_due(pk, now)
+        except Exception:  # one campaign's trouble must not stop the others
+            logger.exception("cannot start campaign %s", pk)
     placed = 0
     running = Campaign.objects.filter(status=Campaign.Status.RUNNING)
     # The one that was served longest ago is not known: a random order starves nobody.
@@ -65,7 +68,7 @@ def dispatch_all(now: datetime | None = None) -> int:
             while (some := dispatch(pk, now)) == AT_ONCE:
                 placed += some
             placed += some
-        except Exception:  # one campaign's trouble must not stop the others
+        except Exception:  # likewise
             logger.exception("cannot dispatch campaign %s", pk)
     return placed
 
@@ -83,8 +86,8 @@ def dispatch(campaign_pk: int, now: datetime | None = None) -> int:
             .filter(pk=campaign_pk, status=Campaign.Status.RUNNING)
             .first()
         )
-        if campaign is None:
-            return 0
+        if campaign is None or not _somebody_waits(campaign):
+            return 0  # the last calls end it
         if why := credentials_problem(campaign) or _reason_to_stop(campaign, now):
             pause_because(campaign, why)
             return 0
@@ -93,6 +96,10 @@ def dispatch(campaign_pk: int, now: datetime | None = None) -> int:
     if skipped:
         finish_if_done(campaign_pk)
     return placed
+
+
+def _somebody_waits(campaign: Campaign) -> bool:
+    return campaign.recipients.filter(status=Recipient.Status.PENDING).exists()
 
 
 def _room(campaign: Campaign) -> int:

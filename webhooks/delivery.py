@@ -200,8 +200,11 @@ def settle(one: Claim, outcome: Outcome, now: datetime) -> None:
     delivery = (
         Delivery.objects.select_for_update(of=("self",))
         .select_related("endpoint__account")
-        .get(pk=one.delivery_pk)
+        .filter(pk=one.delivery_pk)
+        .first()
     )
+    if delivery is None:
+        return  # its endpoint was deleted meanwhile
     endpoint = delivery.endpoint
     if outcome.is_delivered:
         _recovered(endpoint, now)

@@ -94,6 +94,19 @@ def test_a_call_that_cannot_be_placed_leaves_its_person_uncalled(
     assert dispatch_all() == 2
 
 
+def test_a_campaign_that_cannot_start_does_not_hold_up_the_others(
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch
+):
+    CampaignFactory.create(status="scheduled", starts_at=timezone.now())
+    people(campaign, 2)
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("down")
+
+    monkeypatch.setattr("campaigns.dispatch.start_if_due", broken)
+    assert dispatch_all() == 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_ten_dispatchers_at_once_call_everybody_once():
     campaigns = [
@@ -207,6 +220,21 @@ def test_a_campaign_pauses_at_its_cap_of_calls(campaign: Campaign):
         "paused",
         "It has made the 3 calls that it may make.",
     )
+
+
+def test_a_campaign_that_reaches_its_cap_with_its_last_person_is_completed(campaign: Campaign):
+    campaign.max_calls = 2
+    campaign.save()
+    people(campaign, 2)
+    assert [dispatch(campaign.pk), dispatch(campaign.pk)] == [2, 0]
+    campaign.refresh_from_db()
+    assert campaign.status == "running"
+
+    for call in Call.objects.all():
+        end(call)
+
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.status_reason) == ("completed", "")
 
 
 def test_a_campaign_pauses_when_its_money_is_spent(campaign: Campaign, settings: Any):

@@ -356,6 +356,24 @@ def test_a_number_that_was_removed_texts_nobody(client: Client, number: Any):
     assert TextCampaign.objects.get().status == "failed"
 
 
+def test_the_trouble_of_one_campaign_does_not_hold_up_the_others(
+    client: Client, number: Any, monkeypatch: pytest.MonkeyPatch
+):
+    create(client, number, message_template="Broken.", schedule_type="now")
+    create(client, number, message_template="Whole.")
+    rendered = dispatch.rendered
+
+    def broken(campaign: TextCampaign, person: Any) -> str:
+        if campaign.message_template == "Broken.":
+            raise RuntimeError("down")
+        return rendered(campaign, person)
+
+    monkeypatch.setattr(dispatch, "rendered", broken)
+    assert dispatch.dispatch_all() == 2
+
+    assert set(Message.objects.values_list("body", flat=True)) == {"Whole."}
+
+
 def test_somebody_listed_twice_is_texted_once(client: Client, number: Any):
     create(client, number, recipients=[{"phone": ANNA}, {"phone": ANNA}], message_template="Hi")
 

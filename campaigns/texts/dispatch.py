@@ -1,5 +1,6 @@
 """Hands a running campaign's texts to the queue, a few at a time, at each person's hours."""
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
@@ -14,6 +15,8 @@ from sms.hours import next_hours
 from sms.models import Message, MessagePart, TextCampaign, TextRecipient
 from sms.services import send_text
 
+logger = logging.getLogger(__name__)
+
 # So many texts of a number wait to be sent: more would hold up what people are answered.
 AHEAD = 5
 
@@ -24,11 +27,17 @@ def dispatch_all(now: datetime | None = None) -> int:
     now = now or timezone.now()
     due = TextCampaign.objects.filter(status=Status.SCHEDULED, scheduled_at__lte=now)
     for pk in due.values_list("pk", flat=True):
-        start_if_due(pk, now)
+        try:
+            start_if_due(pk, now)
+        except Exception:  # one campaign's trouble must not stop the others
+            logger.exception("cannot start text campaign %s", pk)
     handed = 0
     running = TextCampaign.objects.filter(status=Status.RUNNING).order_by("started_at", "pk")
     for pk in running.values_list("pk", flat=True):
-        handed += dispatch(pk, now)
+        try:
+            handed += dispatch(pk, now)
+        except Exception:  # likewise
+            logger.exception("cannot dispatch text campaign %s", pk)
     return handed
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
@@ -378,3 +379,22 @@ def test_one_settlement_that_fails_does_not_take_the_others_with_it(receiver, mo
 
     statuses = [Delivery.objects.get(pk=row.pk).status for row in rows]
     assert statuses == ["pending", "delivered"]
+
+
+def test_an_endpoint_that_is_deleted_while_it_is_asked_costs_the_others_nothing(
+    receiver, monkeypatch
+):
+    gone, stays = due(receiver.url), due(receiver.url)
+    ask = delivering._send_all
+
+    async def and_meanwhile(claims):
+        outcomes = await ask(claims)
+        await sync_to_async(gone.endpoint.delete)()
+        return outcomes
+
+    monkeypatch.setattr(delivering, "_send_all", and_meanwhile)
+    assert deliver_due() == 2
+
+    stays.refresh_from_db()
+    assert stays.status == "delivered"
+    assert not Delivery.objects.filter(pk=gone.pk).exists()
