@@ -16,7 +16,7 @@ from accounts.errors import not_found_error
 from accounts.fields import E164, OneOf, Text
 from accounts.idempotency import idempotent
 from accounts.models import Suppression
-from accounts.paging import page_of
+from accounts.paging import page_of, page_parameters
 from accounts.parsing import RawBodyParser, body
 from accounts.phone_numbers import number_in_path
 
@@ -72,8 +72,7 @@ class SuppressionsView(APIView):
         operation_id="suppressions_list",
         tags=_TAG,
         parameters=[
-            OpenApiParameter("limit", OpenApiTypes.INT, description="Default 100, at most 1000."),
-            OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
+            *page_parameters(default=100, cap=1000),
             OpenApiParameter("phone_number", OpenApiTypes.STR, description="One person's."),
             OpenApiParameter("lifted", OpenApiTypes.BOOL, description="true: history, too."),
         ],

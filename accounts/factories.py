@@ -75,3 +75,12 @@ def api_client(account: Account | None = None) -> Client:
     """Return a test client that holds a fresh key of ``account`` (a new one by default)."""
     key = ApiKeyFactory.create(account=account or AccountFactory.create())
     return Client(headers={"authorization": key.header})  # type: ignore[attr-defined]
+
+
+def operator_client(**user: Any) -> Client:
+    """Return a test client of somebody who may do everything in the dashboard."""
+    client = Client()
+    client.force_login(
+        UserFactory.create(is_superuser=True, **user), "django.contrib.auth.backends.ModelBackend"
+    )
+    return client

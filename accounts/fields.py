@@ -146,3 +146,13 @@ class Object(serializers.DictField):
         if not isinstance(data, dict):
             raise invalid_field(self.field_name or "", "must be an object.")
         return data
+
+
+class Anything(serializers.Field[Any, Any, Any, Any]):
+    """Whatever was sent, as it is; who uses it checks it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value

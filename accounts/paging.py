@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 
 from accounts.errors import ApiError
 
@@ -18,6 +20,17 @@ class Page:
     def of[M: Model](self, rows: QuerySet[M]) -> QuerySet[M]:
         """Return this page of ordered ``rows``."""
         return rows[self.offset : self.offset + self.limit]
+
+
+def page_parameters(*, default: int, cap: int) -> list[OpenApiParameter]:
+    """Return how the API's description tells of ``page_of`` with the same ``default`` and
+    ``cap``."""
+    return [
+        OpenApiParameter(
+            "limit", OpenApiTypes.INT, description=f"Default {default}, at most {cap}."
+        ),
+        OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
+    ]
 
 
 def page_of(query: Mapping[str, str], *, default: int, cap: int) -> Page:

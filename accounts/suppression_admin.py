@@ -7,13 +7,13 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts import suppression_csv
+from accounts.admin_pages import page_of_admin
 from accounts.choices import ChoosesTheOnlyAccount, ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.models import Account, Suppression
@@ -148,27 +148,25 @@ class SuppressionAdmin(ChoosesTheOnlyAccount, ModelAdmin):
         """Enter the numbers of a CSV; lines that cannot be read are named, the others count."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        accounts = Account.objects.filter(is_active=True)[:2]
-        only = accounts[0] if len(accounts) == 1 else None
-        form = ImportForm(request.POST or None, request.FILES or None, initial={"account": only})
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Import a do-not-contact list",
-            "opts": self.opts,
-            "form": form,
-        }
+        form = ImportForm(request.POST or None, request.FILES or None)
+        done: dict[str, Any] = {}
         if request.method == "POST" and form.is_valid():
             rows: suppression_csv.Rows = form.cleaned_data["file"]
-            context["new"] = suppress_many(
+            new = suppress_many(
                 form.cleaned_data["account"],
                 rows.valid,
                 source=Suppression.Source.CSV,
                 by=request.user.get_username(),
             )
-            context["read"] = len(rows.valid)
-            context["bad_count"] = len(rows.invalid)
-            context["bad"] = rows.invalid[:_BAD_LINES]
-        return TemplateResponse(request, "accounts/suppression_import.html", context)
+            done = {
+                "new": new,
+                "read": len(rows.valid),
+                "bad_count": len(rows.invalid),
+                "bad": rows.invalid[:_BAD_LINES],
+            }
+        title = "Import a do-not-contact list"
+        template = "accounts/suppression_import.html"
+        return page_of_admin(self, request, template, title, form=form, **done)
 
     def export_page(self, request: HttpRequest) -> HttpResponse:
         """Download every entry in force."""

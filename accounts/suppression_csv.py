@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from accounts.errors import ApiError
 from accounts.models import Suppression
 from accounts.phone_numbers import parse_e164
+from accounts.spreadsheets import harmless
 
 _NUMBER_COLUMNS = ("phone_number", "phone", "number", "telephone", "mobile", "to_number", "e164")
 _BOMS = (
@@ -19,8 +20,6 @@ _BOMS = (
 )
 # How spreadsheets keep a number from becoming 4.47E+11, and how people group digits.
 _ORNAMENTS = re.compile(r"""^='?"?|^'|"$|[\s().\u2010-\u2015-]""")
-# What a spreadsheet would run as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(slots=True)
@@ -70,10 +69,10 @@ def write(entries: Iterable[Suppression]) -> str:
             [
                 entry.phone_number,
                 entry.scope,
-                _harmless(entry.reason),
+                harmless(entry.reason),
                 entry.source,
                 entry.created_at.isoformat(),
-                _harmless(entry.entered_by),
+                harmless(entry.entered_by),
             ]
         )
     return out.getvalue()
@@ -120,10 +119,6 @@ def _read_line(rows: Rows, line: int, cells: list[str], columns: dict[str, int])
         rows.invalid.append({"line": line, "reason": error.message})
     else:
         rows.valid.append((number, scope, cell("reason")))
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _no_list(why: str) -> ApiError:

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import account_of, key_of
 from accounts.idempotency import idempotent
-from accounts.paging import page_of
+from accounts.paging import page_of, page_parameters
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path
 from agents import numbers, services
@@ -25,10 +25,7 @@ from agents.outputs import (
     PhoneNumberOutput,
 )
 
-_PAGING = [
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Default 100, at most 200."),
-    OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
-]
+_PAGING = page_parameters(default=100, cap=200)
 # A list of numbers has no pages, but an end.
 MOST_NUMBERS = 1_000
 

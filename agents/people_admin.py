@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -21,6 +20,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.admin_pages import page_of_admin
 from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.phone_numbers import parse_e164
@@ -131,15 +131,10 @@ class CallerAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             return HttpResponse(status=403)
         form = PreviewForm(request.GET or None, initial={"direction": "outbound"})
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Preview a prompt",
-            "form": form,
-            "opts": self.opts,
-        }
-        if form.is_valid():
-            context |= _prompt_for(**form.cleaned_data)
-        return TemplateResponse(request, "agents/preview.html", context)
+        prompt = _prompt_for(**form.cleaned_data) if form.is_valid() else {}
+        return page_of_admin(
+            self, request, "agents/preview.html", "Preview a prompt", form=form, **prompt
+        )
 
 
 _SAID_BY = {"api": "entered over the API", "dashboard": "entered here", "call": "said in a call"}

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from accounts.authentication import account_of
 from accounts.errors import not_found_error
 from accounts.idempotency import guarded
-from accounts.paging import page_of
+from accounts.paging import page_of, page_parameters
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path, parse_e164
 from calls import aftercare, retention, services
@@ -27,8 +27,7 @@ from calls.outputs import (
 )
 
 _FILTERS = [
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Default 50, at most 200."),
-    OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
+    *page_parameters(default=50, cap=200),
     OpenApiParameter("agent_id", OpenApiTypes.STR),
     OpenApiParameter("campaign_id", OpenApiTypes.STR),
     OpenApiParameter("direction", OpenApiTypes.STR, enum=Call.Direction.values),

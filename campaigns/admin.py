@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from accounts.admin_pages import page_of_admin
 from accounts.errors import ApiError
 from accounts.read_only_admin import ReadOnlyAdmin
 from campaigns import outputs, services
@@ -157,7 +158,7 @@ class CampaignAdmin(ModelAdmin):
                 form.add_error("file", error.message)
             else:
                 return redirect("admin:campaigns_campaign_change", campaign.pk)
-        return self._page(request, "add.html", "New campaign", form=form)
+        return page_of_admin(self, request, "campaigns/add.html", "New campaign", form=form)
 
     def _create(self, form: NewCampaignForm) -> Campaign:
         given = form.cleaned_data
@@ -207,9 +208,10 @@ class CampaignAdmin(ModelAdmin):
         may_change = self.has_change_permission(request)
         offered = _OFFERED.get(Status(campaign.status), ()) if may_change else ()
         over = campaign.status in {Status.COMPLETED, Status.CANCELED, Status.FAILED}
-        return self._page(
+        return page_of_admin(
+            self,
             request,
-            "campaign.html",
+            "campaigns/campaign.html",
             campaign.name,
             campaign=campaign,
             colour=_COLOURS[Status(campaign.status)],
@@ -315,9 +317,10 @@ class CampaignAdmin(ModelAdmin):
         """Show what would happen; the page then asks for each conversation (``talk``)."""
         campaign = self._to_change(request, pk)
         shown = rehearse(campaign, most_people=_REHEARSED)
-        return self._page(
+        return page_of_admin(
+            self,
             request,
-            "rehearsal.html",
+            "campaigns/rehearsal.html",
             f"Rehearsal of {campaign.name}",
             campaign=campaign,
             rehearsal=shown,
@@ -354,20 +357,6 @@ class CampaignAdmin(ModelAdmin):
         if not self.has_change_permission(request) or request.method != "POST":
             raise PermissionDenied
         return self._found(request, pk)
-
-    def _page(
-        self, request: HttpRequest, template: str, title: str, **context: Any
-    ) -> TemplateResponse:
-        return TemplateResponse(
-            request,
-            f"campaigns/{template}",
-            {
-                **self.admin_site.each_context(request),
-                "title": title,
-                "opts": self.model._meta,
-                **context,
-            },
-        )
 
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from accounts.authentication import account_of
 from accounts.errors import ApiError, envelope, invalid_field, missing_field
 from accounts.idempotency import guarded, idempotent
-from accounts.paging import page_of
+from accounts.paging import page_of, page_parameters
 from accounts.parsing import JSONBodyParser, body
 from campaigns import outputs, services
 from campaigns.creation import create_batch
@@ -26,10 +26,7 @@ from campaigns.progress import counts_of, progress_of
 from campaigns.rows import CsvFile, rows_of_json
 
 LARGEST_CSV = 256 * 1024 * 1024
-_PAGING = [
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Default 50, at most 200."),
-    OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
-]
+_PAGING = page_parameters(default=50, cap=200)
 
 
 def _find(request: Request, campaign_id: str) -> Campaign:

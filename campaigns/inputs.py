@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
 
 from accounts.errors import ApiError, invalid_field, require
-from accounts.fields import E164, Flag, Object, OneOf, Real, Text, Whole
+from accounts.fields import E164, Anything, Flag, Object, OneOf, Real, Text, Whole
 from accounts.hours.windows import DAY_MINUTES, DAYS, Window
 from accounts.hours.zones import is_timezone
 from agents.models import Agent
@@ -28,16 +28,6 @@ class _Days(serializers.ListField):
         return _days(data, self.field_name or "")
 
 
-class _Anything(serializers.Field[Any, Any, Any, Any]):
-    """Read as it is; who uses it checks it."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
 class NewCampaign(serializers.Serializer[Any]):
     """A campaign: who speaks, to whom, why, and when people may be called."""
 
@@ -45,7 +35,7 @@ class NewCampaign(serializers.Serializer[Any]):
     from_number = E164(required=False, allow_null=True)
     prompt = Text(required=False, allow_null=True, max_length=16_000, too_long="prompt_too_long")
     name = Text(required=False, allow_null=True, max_length=200)
-    recipients = _Anything(
+    recipients = Anything(
         required=False,
         help_text='Up to 10,000 of {"phone": "+44…", "variables": {}, "prompt_override": "…", '
         '"timezone": "Europe/London", "metadata": {}}.',
@@ -58,7 +48,7 @@ class NewCampaign(serializers.Serializer[Any]):
     window_start_minutes = Whole(0, DAY_MINUTES, required=False, allow_null=True)
     window_end_minutes = Whole(0, DAY_MINUTES, required=False, allow_null=True)
     window_days = _Days(required=False, allow_null=True)
-    windows = _Anything(
+    windows = Anything(
         required=False,
         allow_null=True,
         help_text='Several a day: [{"days": ["mon"], "start": "09:00", "end": "12:30"}].',

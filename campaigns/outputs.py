@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 from rest_framework import serializers
 
+from accounts.spreadsheets import harmless
 from campaigns.intake import Intake
 from campaigns.models import Campaign, Recipient, RecipientCall
 from campaigns.progress import Progress
@@ -27,8 +28,6 @@ _RESULT_COLUMNS = (
     "reason",
     "call_summary",
 )
-# What a spreadsheet would run as a formula is text to it with a quote before it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Warned(serializers.Serializer[Any]):
@@ -291,14 +290,8 @@ def _result(one: Recipient, made: RecipientCall | None) -> tuple[Any, ...]:
 
 def _csv_line(cells: Iterable[Any]) -> str:
     out = io.StringIO()
-    csv.writer(out).writerow([_plain(cell) for cell in cells])
+    csv.writer(out).writerow([harmless(cell) for cell in cells])
     return out.getvalue()
-
-
-def _plain(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or cell[1:].isdigit():
-        return cell  # a number in E.164 is nothing that runs
-    return f"'{cell}"
 
 
 def _iso(at: Any) -> str | None:

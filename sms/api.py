@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.authentication import account_of
 from accounts.errors import not_found_error
 from accounts.idempotency import guarded
-from accounts.paging import page_of
+from accounts.paging import page_of, page_parameters
 from accounts.parsing import body
 from sms import services
 from sms.inputs import NewText, filtered_messages, filtered_threads
@@ -25,8 +25,7 @@ _FILTERS = [
         enum=["threads", "messages"],
         description="Conversations (default), or single texts under the key messages.",
     ),
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Default 50, at most 200."),
-    OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
+    *page_parameters(default=50, cap=200),
     OpenApiParameter("agent_id", OpenApiTypes.STR),
     OpenApiParameter("to_number", OpenApiTypes.STR, description="The person, of threads."),
     OpenApiParameter("from_number", OpenApiTypes.STR, description="Our number, of threads."),

@@ -14,16 +14,13 @@ from rest_framework.views import APIView
 from accounts.authentication import account_of
 from accounts.errors import invalid_field, not_found_error
 from accounts.fields import Flag, Whole
-from accounts.paging import page_of
+from accounts.paging import page_of, page_parameters
 from accounts.parsing import body
 from webhooks import outbox
 from webhooks.inputs import EndpointInput
 from webhooks.models import Delivery, Endpoint, Event
 
-_PAGING = [
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Default 50, at most 200."),
-    OpenApiParameter("offset", OpenApiTypes.INT, description="Default 0."),
-]
+_PAGING = page_parameters(default=50, cap=200)
 
 
 class EndpointOutput(serializers.ModelSerializer[Endpoint]):

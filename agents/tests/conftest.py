@@ -1,18 +1,19 @@
-from collections.abc import Iterator
-
 import pytest
+from django.test import Client
 
-from agents.tests.outside import Sandbox, running_sandbox
-
-
-@pytest.fixture(scope="session")
-def _carrier_process() -> Iterator[Sandbox]:
-    with running_sandbox("carrier") as sandbox:
-        yield sandbox
+from accounts.factories import api_client
+from agents.factories import PhoneNumberFactory
+from agents.models import PhoneNumber
+from agents.tests.fixtures import carrier as carrier
+from agents.tests.fixtures import carrier_process as carrier_process
 
 
 @pytest.fixture
-def carrier(_carrier_process: Sandbox, settings) -> Sandbox:
-    """The sandbox's telephone company, which the product now talks to."""
-    settings.TWILIO_API_URL = _carrier_process.url
-    return _carrier_process
+def number() -> PhoneNumber:
+    return PhoneNumberFactory.create()
+
+
+@pytest.fixture
+def client(number: PhoneNumber) -> Client:
+    """Who calls the API for the account that ``number`` belongs to."""
+    return api_client(number.account)

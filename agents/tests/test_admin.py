@@ -10,8 +10,8 @@ from accounts.factories import (
     AccountFactory,
     ApiKeyFactory,
     CarrierAccountFactory,
-    UserFactory,
     api_client,
+    operator_client,
 )
 from accounts.models import ApiKey, CarrierAccount
 from agents.factories import AgentFactory, PhoneNumberFactory
@@ -32,11 +32,7 @@ MODELS = [
 
 @pytest.fixture
 def office() -> Client:
-    client = Client()
-    client.force_login(
-        UserFactory.create(is_superuser=True), "django.contrib.auth.backends.ModelBackend"
-    )
-    return client
+    return operator_client()
 
 
 def form_of(page: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from accounts.factories import AccountFactory, ApiKeyFactory, api_client
+from accounts.factories import AccountFactory, ApiKeyFactory
 from agents import callers
 from agents.factories import CallerFactory, PhoneNumberFactory
 from agents.models import Caller, PhoneNumber
@@ -22,16 +22,6 @@ FULL = {
     "reference_id": "4827",
     "preference": "mornings",
 }
-
-
-@pytest.fixture
-def number() -> PhoneNumber:
-    return PhoneNumberFactory.create()
-
-
-@pytest.fixture
-def client(number: PhoneNumber) -> Client:
-    return api_client(number.account)
 
 
 def url(number: PhoneNumber, caller: str = SARAH) -> str:

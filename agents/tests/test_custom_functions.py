@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.factories import api_client
-from agents.factories import CustomFunctionFactory, PhoneNumberFactory
+from agents.factories import CustomFunctionFactory
 from agents.models import CustomFunction, PhoneNumber
 from agents.tests.customer_server import CustomerServer, running_customer_server
 from agents.tools.base import LONGEST_ANSWER, Outcome, Tool, ToolCall
@@ -31,16 +31,6 @@ ORDER = {
     "timeout_ms": 3_000,
     "speak_during": "One moment, I am looking.",
 }
-
-
-@pytest.fixture
-def number() -> PhoneNumber:
-    return PhoneNumberFactory.create()
-
-
-@pytest.fixture
-def client(number: PhoneNumber) -> Client:
-    return api_client(number.account)
 
 
 @pytest.fixture

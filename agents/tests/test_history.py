@@ -16,11 +16,6 @@ NOW = datetime(2026, 5, 25, 9, 0, tzinfo=UTC)  # a Monday
 FRIDAY = datetime(2026, 5, 22, 9, 30, tzinfo=UTC)
 
 
-@pytest.fixture
-def number() -> PhoneNumber:
-    return PhoneNumberFactory.create()
-
-
 def recall(number: PhoneNumber, person: str = SARAH, **given: str) -> Memory:
     agent: Any = number.agent
     return memory_of(agent, number, person, before=NOW, given=given)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.factories import UserFactory
+from accounts.factories import UserFactory, operator_client
 from agents.factories import (
     AgentFactory,
     CallerFactory,
@@ -19,11 +19,7 @@ PREVIEW = "/admin/agents/caller/preview/"
 
 @pytest.fixture
 def office() -> Client:
-    client = Client()
-    client.force_login(
-        UserFactory.create(is_superuser=True), "django.contrib.auth.backends.ModelBackend"
-    )
-    return client
+    return operator_client()
 
 
 def preview(office: Client, number: Any, **fields: str) -> Any:

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.factories import UserFactory
+from accounts.factories import operator_client
 from calls import services
 from calls.factories import (
     CallEventFactory,
@@ -22,9 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def staff() -> Client:
-    client = Client()
-    client.force_login(UserFactory.create(is_superuser=True))
-    return client
+    return operator_client()
 
 
 def page(client: Client, url: str) -> str:

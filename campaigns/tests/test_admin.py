@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.factories import UserFactory
+from accounts.factories import UserFactory, operator_client
 from agents.factories import AgentFactory, PhoneNumberFactory
 from calls.factories import CallFactory
 from calls.models import Call
@@ -24,9 +24,7 @@ CSV = f"Mobile;First name;City\n{ANN};Ann;Bath\n{BOB};Bob;York\n{ANN};Ann;Bath\n
 
 @pytest.fixture
 def staff() -> Client:
-    client = Client()
-    client.force_login(UserFactory.create(is_superuser=True))
-    return client
+    return operator_client()
 
 
 def page(client: Client, campaign: Campaign) -> str:

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from accounts.factories import UserFactory
+from accounts.factories import UserFactory, operator_client
 from agents.factories import PhoneNumberFactory
 from sms.models import Message, TextCampaign, TextRecipient
 
@@ -19,9 +19,7 @@ CSV = f"Mobile;First name\n{ANN};Ann\n{BOB};Bob\n{ANN};Ann\n12;Cem\n"
 
 @pytest.fixture
 def staff() -> Client:
-    client = Client()
-    client.force_login(UserFactory.create(is_superuser=True))
-    return client
+    return operator_client()
 
 
 def upload(client: Client, csv: str = CSV, **fields: Any) -> Any:

@@ -8,11 +8,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from accounts.admin_pages import page_of_admin
 from accounts.errors import ApiError
 from campaigns.forms import NewTextCampaignForm
 from campaigns.intake import check
@@ -109,7 +109,7 @@ class TextCampaignAdmin(ModelAdmin):
                 if len(bad) > _BAD_ROWS:
                     messages.warning(request, f"{len(bad)} rows in all cannot be used.")
                 return redirect("admin:sms_textcampaign_change", campaign.pk)
-        return self._page(request, "add.html", "New text campaign", form=form)
+        return page_of_admin(self, request, "campaigns/add.html", "New text campaign", form=form)
 
     def _create(self, form: NewTextCampaignForm, bad: list[str]) -> TextCampaign:
         """Make a draft of the good rows; what is wrong with the others goes into ``bad``."""
@@ -145,9 +145,10 @@ class TextCampaignAdmin(ModelAdmin):
         first = rendered(campaign, people[0]) if people else campaign.message_template
         waits = campaign.status in {Status.DRAFT, Status.SCHEDULED}
         may_change = self.has_change_permission(request)
-        return self._page(
+        return page_of_admin(
+            self,
             request,
-            "texts.html",
+            "campaigns/texts.html",
             campaign.name,
             campaign=campaign,
             colour=_COLOURS[Status(campaign.status)],
@@ -181,13 +182,3 @@ class TextCampaignAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(TextCampaign.objects.select_related("account", "agent"), pk=pk)
-
-    def _page(
-        self, request: HttpRequest, template: str, title: str, **context: Any
-    ) -> TemplateResponse:
-        shared = self.admin_site.each_context(request)
-        return TemplateResponse(
-            request,
-            f"campaigns/{template}",
-            {**shared, "title": title, "opts": self.model._meta, **context},
-        )

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.errors import ApiError, invalid_field, missing_field, require
-from accounts.fields import E164, Flag, Items, OneOf, Text, Whole
+from accounts.fields import E164, Anything, Flag, Items, OneOf, Text, Whole
 from accounts.hours.zones import is_timezone
 from agents.models import Agent
 from campaigns.inputs import MOST_RECIPIENTS, start_of, windows_of
@@ -18,16 +18,6 @@ _NAMES = {
     "message_template": ("message_template", "message", "body"),
     "from_number": ("from_number", "phone_number"),
 }
-
-
-class _Anything(serializers.Field[Any, Any, Any, Any]):
-    """Read as it is; ``campaigns.inputs`` checks it."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
 
 
 class TextCampaignChange(serializers.Serializer[Any]):
@@ -46,8 +36,8 @@ class TextCampaignChange(serializers.Serializer[Any]):
     timezone = Text(required=False, allow_null=True, max_length=64)
     window_start_minutes = Whole(0, 1440, required=False, allow_null=True)
     window_end_minutes = Whole(0, 1440, required=False, allow_null=True)
-    window_days = _Anything(required=False, allow_null=True)
-    windows = _Anything(required=False, allow_null=True)
+    window_days = Anything(required=False, allow_null=True)
+    windows = Anything(required=False, allow_null=True)
     follow_law = Flag(required=False)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:

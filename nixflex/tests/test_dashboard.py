@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.factories import ApiKeyFactory, UserFactory
 from agents.factories import AgentFactory, PhoneNumberFactory
 from agents.models import Agent, PhoneNumber
-from agents.tests.outside import Sandbox, running_sandbox
+from agents.tests.outside import Sandbox
 from calls.factories import CallFactory
 from calls.models import Call
 from nixflex.tasks import HEARTBEAT_KEY
@@ -28,18 +28,6 @@ def office() -> Client:
     client.force_login(UserFactory.create(is_superuser=True, is_staff=True), BACKEND)
     cache.set(HEARTBEAT_KEY, "1")
     return client
-
-
-@pytest.fixture(scope="module")
-def _carrier_process():
-    with running_sandbox("carrier") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def carrier(_carrier_process: Sandbox, settings) -> Sandbox:
-    settings.TWILIO_API_URL = _carrier_process.url
-    return _carrier_process
 
 
 def words(page: Any) -> str:

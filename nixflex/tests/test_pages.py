@@ -1,7 +1,6 @@
 """The dashboard as an operator sees it: in a real browser, wide and narrow, by day and by night."""
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +16,7 @@ from accounts.factories import AccountFactory, UserFactory
 from accounts.models import User
 from agents.factories import AgentFactory
 from agents.models import Agent, PhoneNumber
-from agents.tests.outside import Sandbox, running_sandbox
+from agents.tests.outside import Sandbox
 from calls.factories import CallEventFactory, CallFactory, TransferFactory, TurnFactory
 from calls.models import Call
 from nixflex.tasks import HEARTBEAT_KEY
@@ -41,18 +40,6 @@ PASSWORD = "a-long-password"
 def browser():
     with running_browser() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def _carrier_process() -> Iterator[Sandbox]:
-    with running_sandbox("carrier") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def carrier(_carrier_process: Sandbox, settings) -> Sandbox:
-    settings.TWILIO_API_URL = _carrier_process.url
-    return _carrier_process
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from agents.models import Note
 from agents.tests.model_side import ModelServer, running_model
 from sms import answering, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory
-from sms.models import Message, Thread
+from sms.models import Thread
+from sms.tests.answered import answer_after, answers
 from sms.tests.twilio_side import texts_us
 
 pytestmark = pytest.mark.django_db
@@ -39,16 +40,6 @@ def model(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServe
 
         monkeypatch.setattr(answering, "write", and_meanwhile)
         yield running
-
-
-def answer_after(seconds: float) -> int:
-    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
-        return answering.answer_due()
-
-
-def answers(thread: Thread) -> list[str]:
-    found = thread.messages.filter(origin=Message.Origin.AUTO_REPLY).order_by("pk")
-    return list(found.values_list("body", flat=True))
 
 
 def test_an_answer_comes_from_the_agents_prompt_and_the_thread(model: ModelServer):

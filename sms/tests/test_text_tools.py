@@ -16,9 +16,10 @@ from agents.factories import (
 )
 from agents.tests.customer_server import CustomerServer, running_customer_server
 from agents.tests.model_side import ModelServer
-from sms import answering, sending, text_tools
+from sms import sending, text_tools
 from sms.factories import PERSON, MessageFactory, ThreadFactory
-from sms.models import Message, Thread, ToolRound
+from sms.models import Thread, ToolRound
+from sms.tests.answered import answer_after, answers
 from sms.tests.twilio_side import takes_texts, texts_us
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
@@ -46,16 +47,6 @@ def thread(outside: CustomerServer) -> Thread:
     thread = ThreadFactory.create(open=True, number__require_booking_confirmation=True)
     CalendarFactory.create(number=thread.number)
     return thread
-
-
-def answer_after(seconds: float) -> int:
-    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
-        return answering.answer_due()
-
-
-def answers(thread: Thread) -> list[str]:
-    found = thread.messages.filter(origin=Message.Origin.AUTO_REPLY).order_by("pk")
-    return list(found.values_list("body", flat=True))
 
 
 def ask(thread: Thread, body: str, telco: Any, *, after_s: float = 0) -> None:
