@@ -6,8 +6,10 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-# E.164 as it stands in a message, and percent-encoded as in a path.
-_NUMBER = re.compile(r"(?:\+|%2[Bb])[1-9][0-9]{6,14}")
+# E.164 as it stands in a message, percent-encoded as in a path, and in a path that lost the plus.
+_NUMBER = re.compile(
+    r"(?:\+|%2[Bb])[1-9][0-9]{6,14}|(?<=/)(?:%20| )?[1-9][0-9]{6,14}(?![0-9A-Za-z_])"
+)
 
 
 def without_numbers(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -65,6 +67,8 @@ def logging_config(*, debug: bool) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
+            # It brings a handler of its own, with another format.
+            "uvicorn": {"handlers": [], "propagate": True},
             # These print request lines and bodies of their own accord.
             "django.server": {
                 "handlers": ["console"],

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 10.0
 OPEN_TIMEOUT_S = 5.0
 MOST_BAD_FRAMES = 5
+MOST_BEFORE_START = 5  # messages; a carrier sends one
 TICKET_PARAMETER = "t"
 
 # Close codes. Twilio reports any but 1000 as an error, which a refusal shall be.
@@ -110,7 +111,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
         """Wait for ``start``; only ``connected`` comes before it."""
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                while True:
+                for _ in range(MOST_BEFORE_START + 1):
                     message = self._line.decode(await self._next_message())
                     if isinstance(message, Started):
                         return message
@@ -118,6 +119,7 @@ class StreamConsumer(AsyncWebsocketConsumer):
             raise _Refused(NO_START, "no start message in time") from None
         except BadFrame as bad:
             raise _Refused(BAD_MESSAGE, str(bad)) from bad
+        raise _Refused(BAD_MESSAGE, "many messages, and no start among them")
 
     async def _admit(self, started: Started) -> LiveCall:
         """The call behind the socket's one-time pass; the handshake must be the carrier's, where

@@ -18,12 +18,21 @@ from websockets.streams import StreamReader
 WHOLE_TEXT, WHOLE_BYTES = 0x81, 0x82  # one final frame, no extension
 MASKED = 0x80
 MOST_WAITING = 100  # messages, 2 s of audio: then the socket is not read for a while
+# Bytes of a message. A carrier's have a thousandth of it; whoever opens a socket without a pass
+# must not fill the memory, or keep the loop reading, meanwhile.
+LARGEST = 64 * 1024
 
 
 class AudioProtocol(WebSocketsSansIOProtocol):
-    """Behaves as its parent; a message arrives sooner, and reading stops only for a full queue."""
+    """Behaves as its parent; a message arrives sooner, reading stops only for a full queue, and a
+    message over ``LARGEST`` bytes ends the socket (1009).
+    """
 
     _between_messages = False  # the parser waits for the first byte of one
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.max_message_size = LARGEST
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Take the connection over from the protocol that read the handshake's head."""

@@ -75,6 +75,16 @@ async def test_what_is_no_message_before_the_start_closes_the_socket(providers):
     assert output == {"type": "websocket.close", "code": consumers.BAD_MESSAGE}
 
 
+async def test_who_talks_on_and_never_starts_is_not_listened_to(providers):
+    _, _, line = await make()
+
+    await line.socket.connect(timeout=PATIENCE_S)
+    for _ in range(consumers.MOST_BEFORE_START + 1):
+        await line.socket.send_to(text_data='{"event":"connected"}')
+    output = await line.socket.receive_output(timeout=PATIENCE_S)
+    assert output == {"type": "websocket.close", "code": consumers.BAD_MESSAGE}
+
+
 async def test_bad_frames_are_noted_and_then_end_the_socket(providers):
     call, token, line = await make()
     await line.open(token)
