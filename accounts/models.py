@@ -72,6 +72,7 @@ class CarrierAccount(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "Twilio account"
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "provider", "sid"],

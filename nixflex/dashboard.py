@@ -9,6 +9,7 @@ from django.db.models import Aggregate, Count, F, FloatField, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts.models import Account, ApiKey
 from agents.models import Agent, PhoneNumber
@@ -18,37 +19,38 @@ from nixflex import health
 PERIOD = timedelta(hours=24)
 MOST_ROWS = 8
 
-# The sidebar's groups; models that are not named here stand under the last one.
-GROUPS: list[tuple[str, list[tuple[str, str, str]]]] = [
+# The sidebar's groups, by icon and model; other models stand under the last one. A model is called
+# there what its own page is called: its plural.
+GROUPS: list[tuple[str, list[tuple[str, str]]]] = [
     (
         "Conversations",
         [
-            ("Calls", "call", "calls.Call"),
-            ("Campaigns", "campaign", "campaigns.Campaign"),
-            ("Texts", "sms", "sms.Message"),
-            ("Text campaigns", "outgoing_mail", "sms.TextCampaign"),
-            ("Text threads", "forum", "sms.Thread"),
-            ("Callers", "contacts", "agents.Caller"),
-            ("Notes", "sticky_note_2", "agents.Note"),
+            ("call", "calls.Call"),
+            ("campaign", "campaigns.Campaign"),
+            ("sms", "sms.Message"),
+            ("outgoing_mail", "sms.TextCampaign"),
+            ("forum", "sms.Thread"),
+            ("contacts", "agents.Caller"),
+            ("sticky_note_2", "agents.Note"),
         ],
     ),
     (
         "Setup",
         [
-            ("Agents", "support_agent", "agents.Agent"),
-            ("Phone numbers", "dialpad", "agents.PhoneNumber"),
-            ("Do not contact", "do_not_disturb_on", "accounts.Suppression"),
-            ("Functions", "function", "agents.CustomFunction"),
-            ("Webhooks", "webhook", "webhooks.Endpoint"),
+            ("support_agent", "agents.Agent"),
+            ("dialpad", "agents.PhoneNumber"),
+            ("do_not_disturb_on", "accounts.Suppression"),
+            ("function", "agents.CustomFunction"),
+            ("webhook", "webhooks.Endpoint"),
         ],
     ),
     (
         "Access",
         [
-            ("Accounts", "apartment", "accounts.Account"),
-            ("API keys", "key", "accounts.ApiKey"),
-            ("Twilio accounts", "cell_tower", "accounts.CarrierAccount"),
-            ("Users", "person", "accounts.User"),
+            ("apartment", "accounts.Account"),
+            ("key", "accounts.ApiKey"),
+            ("cell_tower", "accounts.CarrierAccount"),
+            ("person", "accounts.User"),
         ],
     ),
 ]
@@ -75,25 +77,22 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         if model_admin.has_view_permission(request)
     }
 
-    def item(title: str, icon: str, label: str) -> dict[str, Any]:
+    def item(icon: str, label: str) -> dict[str, Any]:
         name = label.lower().replace(".", "_")
+        title = capfirst(str(models[label].opts.verbose_name_plural))
         return {"title": title, "icon": icon, "link": reverse(f"admin:{name}_changelist")}
 
     front = {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}
     docs = {"title": "API reference", "icon": "code", "link": reverse("api-docs")}
     groups: list[dict[str, Any]] = [{"items": [front]}]
-    named = {label for _, entries in GROUPS for _, _, label in entries}
+    named = {label for _, entries in GROUPS for _, label in entries}
     for title, entries in GROUPS:
-        items = [item(*entry) for entry in entries if entry[2] in models]
+        items = [item(*entry) for entry in entries if entry[1] in models]
         if title == "Access":
             items.append(docs)
         if items:
             groups.append({"title": title, "separator": True, "items": items})
-    others = [
-        item(str(model_admin.opts.verbose_name_plural).capitalize(), "database", label)
-        for label, model_admin in sorted(models.items())
-        if label not in named
-    ]
+    others = [item("database", label) for label in sorted(models) if label not in named]
     if others:
         groups.append(
             {"title": LAST_GROUP, "separator": True, "collapsible": True, "items": others}

@@ -187,6 +187,10 @@ No, no more coffee for me.
 We had no more calls after that.
 I have no more messages on my phone.
 I'm not interested.
+No, thank you. I'm not interested.
+Not interested, thanks. Goodbye.
+I'm really not interested in this.
+That's not for me.
 Wrong number.
 Who is this?
 Stop.

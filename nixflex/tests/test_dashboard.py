@@ -280,3 +280,18 @@ def test_a_number_takes_its_agents_settings_until_it_is_told_otherwise(office: C
 
     assert "As the agent has it" in shown
     assert "Unknown" not in shown
+
+
+def test_the_sidebar_calls_each_page_what_the_page_calls_itself(office: Client):
+    groups = office.get("/admin/").context["sidebar_navigation"]
+    items = [item for group in groups for item in group["items"]]
+    lists = [item for item in items if item["link"].count("/") == 4]
+
+    for item in lists:
+        page = office.get(item["link"]).content.decode()
+        shown = re.findall(rf">\s*{re.escape(item['title'])}\s*<", page)
+        assert len(shown) >= 2, f"{item['title']} is in the sidebar alone"
+
+    titles = [item["title"] for item in lists]
+    assert len(titles) == len(set(titles)) > 20
+    assert {"Twilio accounts", "Webhook endpoints", "Do-not-contact list"} <= set(titles)

@@ -211,6 +211,8 @@ class Dialogue:
             return self._end("goodbye")
         if ruled := self._ruled(heard):
             return ruled
+        if moves.NOT_INTERESTED.search(heard) and not re.search(r"\bbut\b", heard, re.I):
+            return [self.say("understood"), *self._goodbye()]
         if self.say.was_just_said("when_call"):
             return [self.say("callback_noted"), *self._goodbye()]
         if self._offered_callback():

@@ -190,6 +190,7 @@ class _Filler:
         if re.search(r"success|achiev|goal|accomplish|resolved", about, re.I):
             refused = (
                 moves.OPT_OUT.search(said)
+                or moves.NOT_INTERESTED.search(said)
                 or moves.VOICEMAIL.search(said)
                 or moves.WRONG_NUMBER.search(said)
             )

@@ -83,6 +83,12 @@ NO = re.compile(
     r"do not|am not|didn't|haven't)|i'm (?:not|afraid (?:not|i can't))|unfortunately|it "
     r"(?:doesn't|does not|isn't)|"
     r"non|nein)\b", re.I)  # fmt: skip
+# Not a wish never to be called again: that is OPT_OUT, which stands above.
+NOT_INTERESTED = re.compile(
+    r"\b(?:not|never|n't) (?:really |very |at all |all that )?interested\b|\bno interest\b|"
+    r"\b(?:not|isn't|nothing) for me\b(?!.{0,20}\bfor\b)|"
+    r"\b(?:not|don't) (?:really )?(?:want|need) (?:that|it|this|one|any(?:thing)?)\b(?! more)",
+    re.I)  # fmt: skip
 TROUBLE = re.compile(
     r"\b(?:problem|complain|complaint|broken|terrible|awful|angry|upset|disappointed|unhappy|"
     r"not happy|frustrat\w+|"

@@ -38,7 +38,9 @@ class Rule:
 
     @property
     def on_refusal(self) -> bool:
-        """Whether the condition is that the person declines."""
+        """Whether the condition is that the person declines; not that they cannot be understood."""
+        if re.search(r"\b(?:sense|hear|understand|understood|clear)\b", self.condition, re.I):
+            return False
         return bool(
             re.search(
                 r"\b(?:no|not|n't|cannot|can't|declines?|refuses?|unable|unavailable|busy)\b|n't\b",

@@ -117,6 +117,7 @@ def test_what_was_settled_stands_first_and_courtesies_are_left_out(said: str, su
         ("This is terrible, I am very disappointed. Don't call me again.", "frustrated", False),
         ("You have reached Dan. Please leave a message after the tone.", "neutral", False),
         ("Yes, that is perfect, thank you so much!", "happy", True),
+        ("It is a kind offer but I'm really not interested in it.", "neutral", False),
     ],
 )
 def test_mood_and_success_follow_the_callers_words(said, mood, success):
