@@ -77,7 +77,10 @@ def _dial_all() -> int:
     until, dialled = time.monotonic() + RUN_AT_MOST_S, 0
     while turns := admit(pace.at_once()):
         for turn in turns:
-            _take(turn)
+            try:
+                _take(turn)
+            except Exception:  # one call's trouble must not stop those after it
+                logger.exception("cannot dial %s", turn.attempt.call.call_id)
         dialled += len(turns)
         if time.monotonic() > until:
             nudges.dial_next()
@@ -97,24 +100,24 @@ def _take(turn: Turn) -> None:
     wait_s = (turn.at - timezone.now()).total_seconds()
     if wait_s > 0:
         time.sleep(wait_s)
-    now, until = timezone.now(), turn.attempt.call.dial_before
-    if turn.attempt.created_at < now - SEND_AT_MOST or (until is not None and until <= now):
-        # The carrier was slow with those before it. Who looks for it later knows when it was made;
-        # and their person's hours may have ended meanwhile.
-        _put_back(turn.attempt)
-    else:
-        _send(turn.attempt)
+    _send(turn.attempt)
 
 
 def _send(attempt: DialAttempt) -> None:
     call = attempt.call
-    account = carrier_account_of(call)
-    if account is None or call.agent is None:
+    account, agent, number = carrier_account_of(call), call.agent, call.number
+    if account is None or agent is None or number is None:
         _refuse(attempt.pk, None, refusals.NO_NUMBER)
+        return
+    if not (call.account.is_active and agent.is_active and number.outbound_enabled):
+        _refuse(attempt.pk, None, refusals.SWITCHED_OFF, ended_as=Call.Status.CANCELED)
         return
     # Last of all, so that no request starts after somebody's no was written down.
     if is_suppressed(call.account, call.to_number):
         _refuse(attempt.pk, None, refusals.UNSUBSCRIBED, ended_as=Call.Status.CANCELED)
+        return
+    if _missed_its_turn(attempt):
+        _put_back(attempt)
         return
     try:
         sid = twilio.dial(
@@ -123,9 +126,9 @@ def _send(attempt: DialAttempt) -> None:
             from_=call.from_number,
             voice_url=_callback("voice", attempt.token),
             status_url=_callback("status", attempt.token),
-            amd_url=_callback("amd", attempt.token) if _wants_amd(call, call.agent) else None,
+            amd_url=_callback("amd", attempt.token) if _wants_amd(call, agent) else None,
             ring_timeout_s=settings.RING_TIMEOUT_SECONDS,
-            time_limit_s=call.agent.max_call_duration_seconds + TIME_LIMIT_MARGIN_S,
+            time_limit_s=agent.max_call_duration_seconds + TIME_LIMIT_MARGIN_S,
         )
     except Refused as refusal:
         _refuse(attempt.pk, refusal.code, refusals.in_words(refusal.code, refusal.message))
@@ -136,6 +139,13 @@ def _send(attempt: DialAttempt) -> None:
     else:
         if _accept_answer(attempt, sid):
             _hang_up_quietly(account, sid)  # it was called off while the carrier was asked
+
+
+def _missed_its_turn(attempt: DialAttempt) -> bool:
+    """Whether the carrier was slow with those before it, or the machine stood still. Who looks for
+    it later knows when it was made; and their person's hours may have ended meanwhile."""
+    now, until = timezone.now(), attempt.call.dial_before
+    return attempt.created_at < now - SEND_AT_MOST or (until is not None and until <= now)
 
 
 def _accept_answer(attempt: DialAttempt, sid: str) -> bool:
@@ -153,7 +163,10 @@ def _accept_answer(attempt: DialAttempt, sid: str) -> bool:
         ):
             raise _NotAsExpected
         return False
-    accept(attempt.pk, sid)  # a callback was first, or it was called off
+    try:
+        accept(attempt.pk, sid)  # a callback was first, or it was called off
+    except DialAttempt.DoesNotExist:
+        return True  # its account was closed, and all of it erased
     return Call.objects.filter(pk=attempt.call_id, status__in=Call.TERMINAL).exists()
 
 
@@ -275,23 +288,30 @@ def _give_up(attempt_pk: int) -> None:
 def reconcile(now: datetime | None = None) -> None:
     """Settle the attempts whose outcome is not known, as far as the carrier's list tells."""
     now = now or timezone.now()
+    unknown = DialAttempt.objects.filter(status=DialAttempt.Status.UNKNOWN).select_related(
+        "call__number__carrier_account"
+    )
+    for attempt in unknown.order_by("created_at", "pk"):
+        try:
+            _reconcile_one(attempt, now)
+        except Exception:  # one attempt's trouble must not keep the others in doubt
+            logger.exception("cannot settle an attempt of %s", attempt.call.call_id)
+    # After those, so that none is given up as it is doubted: a machine that stood still for hours
+    # may have a process that is about to go on.
     overdue = DialAttempt.objects.filter(
         status=DialAttempt.Status.PENDING, created_at__lt=now - PENDING_AT_MOST
     )
     for pk in overdue.values_list("pk", flat=True):
         doubt_outcome(pk, "the dialling process died on the way")
-    unknown = DialAttempt.objects.filter(status=DialAttempt.Status.UNKNOWN).select_related(
-        "call__number__carrier_account"
-    )
-    for attempt in unknown.order_by("created_at", "pk"):
-        _reconcile_one(attempt, now)
 
 
 def _reconcile_one(attempt: DialAttempt, now: datetime) -> None:
     """Find the attempt's call in the carrier's list.
 
     It is the one between these two numbers and of this time that is no other attempt's: while this
-    attempt is unsettled the database allows no second one.
+    attempt is unsettled the database allows no second one. Where there are several, somebody else
+    calls from the number as well, or the request was doubled on its way: a callback may still tell
+    which is ours, and if none does, the first is taken. The person was called.
     """
     account = carrier_account_of(attempt.call)
     try:
@@ -314,9 +334,10 @@ def _reconcile_one(attempt: DialAttempt, now: datetime) -> None:
         for call in listed
         if call.created_at and call.created_at <= attempt.created_at + ANSWER_AT_MOST
     ]
-    known = Call.objects.filter(carrier_sid__in=sids).values_list("carrier_sid", flat=True)
-    unclaimed = set(sids) - set(known)
-    if len(unclaimed) == 1:
-        accept(attempt.pk, unclaimed.pop())
-    elif attempt.created_at < now - timedelta(seconds=settings.DIAL_SETTLE_SECONDS):
+    known = set(Call.objects.filter(carrier_sid__in=sids).values_list("carrier_sid", flat=True))
+    unclaimed = [sid for sid in sids if sid not in known]
+    is_late = attempt.created_at < now - timedelta(seconds=settings.DIAL_SETTLE_SECONDS)
+    if len(unclaimed) == 1 or (unclaimed and is_late):
+        accept(attempt.pk, unclaimed[0])
+    elif is_late:
         _give_up(attempt.pk)

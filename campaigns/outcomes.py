@@ -38,6 +38,8 @@ def on_call_ended(sender: object, call_pk: int, **_: Any) -> None:
 def outcome_of(call: Call) -> str:
     if call.voicemail_detected:
         return Outcome.VOICEMAIL
+    if call.answered_at is not None:
+        return Outcome.ANSWERED  # however it ended: who has talked to us is not called as unreached
     return _BY_STATUS[Call.Status(call.status)]
 
 

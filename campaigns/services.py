@@ -131,6 +131,10 @@ def credentials_problem(campaign: Campaign) -> str:
     number = campaign.number
     if number is None or campaign.agent is None:
         return "The agent or the number to call from was deleted."
+    if not campaign.account.is_active:
+        return "The account is not active."
+    if not campaign.agent.is_active:
+        return f"The agent {campaign.agent} is not active. Set its is_active."
     if not number.outbound_enabled:
         return f"{number.phone_number} may not call out. Set its outbound_enabled."
     carrier = number.carrier_account

@@ -9,7 +9,8 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ssl import SSLCertVerificationError
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
+from django.utils import timezone
 from twilio.base.exceptions import TwilioException
 from twilio.base.version import Version
 from twilio.http.http_client import TwilioHttpClient
@@ -114,14 +116,31 @@ class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
     def __init__(self) -> None:
         super().__init__(pool_connections=True, max_retries=0)
         self.timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+        self.ahead = timedelta()  # our clock of the carrier's, by its last answer
         if urlsplit(settings.TWILIO_API_URL).hostname in _LOOPBACK:
             self.session.trust_env = False  # no proxy stands between us and ourselves
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
-        return super().request(method, here(url), *args, **kwargs)
+        asked_at = timezone.now()
+        response = super().request(method, here(url), *args, **kwargs)
+        self.ahead = _ahead(response, asked_at, timezone.now())
+        return response
 
     def log_request(self, kwargs: dict[str, Any]) -> None:
         """Nothing: the SDK would log queries, which hold phone numbers."""
+
+
+def _ahead(response: Response, asked_at: datetime, answered_at: datetime) -> timedelta:
+    """Return by how much our clock is ahead of the carrier's, going by the Date of its answer: the
+    least that it may be."""
+    try:
+        theirs = parsedate_to_datetime((response.headers or {}).get("Date", ""))
+    except ValueError:
+        return timedelta()
+    if theirs.tzinfo is None:
+        return timedelta()
+    least = asked_at - theirs - timedelta(seconds=1)  # it is cut to whole seconds
+    return max(least, timedelta()) or min(answered_at - theirs, timedelta())
 
 
 def here(url: str) -> str:
@@ -344,14 +363,16 @@ def calls_within(account: Account, sid: str) -> list[CarrierCall]:
 
 def list_calls(account: Account, to: str, from_: str, since: datetime) -> list[CarrierCall]:
     """Return the account's calls from ``from_`` to ``to`` that were created at or after ``since``,
-    oldest first.
+    oldest first, ``created_at`` by our clock.
 
     The carrier's own time filter is by start, which a queued call has not got yet.
     """
     with _Session(account) as client:
+        listed = client.calls.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
+        ahead = client.http_client.ahead
         calls = [
-            _seen(call)
-            for call in client.calls.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
+            replace(one, created_at=one.created_at and one.created_at + ahead)
+            for one in map(_seen, listed)
         ]
     recent = [call for call in calls if call.created_at and call.created_at >= since]
     return sorted(recent, key=lambda call: (call.created_at, call.sid))
@@ -423,11 +444,13 @@ def fetch_message(account: Account, sid: str) -> CarrierMessage:
 
 def list_messages(account: Account, to: str, from_: str, since: datetime) -> list[CarrierMessage]:
     """Return the account's texts from ``from_`` to ``to`` that were created at or after ``since``,
-    oldest first."""
+    oldest first, ``created_at`` by our clock."""
     with _Session(account) as client:
+        listed = client.messages.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
+        ahead = client.http_client.ahead
         messages = [
-            _read(message)
-            for message in client.messages.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
+            replace(one, created_at=one.created_at and one.created_at + ahead)
+            for one in map(_read, listed)
         ]
     recent = [one for one in messages if one.created_at and one.created_at >= since]
     return sorted(recent, key=lambda one: (one.created_at, one.sid))

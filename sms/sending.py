@@ -110,6 +110,8 @@ def claim_next() -> MessagePart | None:
 def _forbidden(message: Message, thread: Thread) -> tuple[int | None, str] | None:
     if thread.number_id is None:
         return None, failures.NO_NUMBER
+    if not thread.account.is_active:
+        return None, failures.SWITCHED_OFF
     if message.origin == Message.Origin.AUTO_REPLY and thread.taken_over_at is not None:
         return None, failures.TAKEN_OVER
     confirms = message.origin == Message.Origin.OPT_OUT  # says only that there will be no more

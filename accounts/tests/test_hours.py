@@ -284,5 +284,20 @@ def test_every_area_code_is_in_the_state_that_the_numbering_plan_says(state: str
         assert any(LAWS[state].name in one or one.endswith(f", {state[3:]}") for one in named), code
 
 
+def test_no_area_code_of_a_state_with_hours_of_its_own_is_missing():
+    own = {LAWS[state].name: state for state in _STATE.values()} | {"Washington State": "US-WA"}
+    missing = {}
+    for code in map(str, range(200, 1000)):
+        for exchange in ("200", "234", "345", "456", "567", "678", "789", "890", "999"):
+            number = phonenumbers.parse(f"+1{code}{exchange}2222")
+            named = geocoder.description_for_number(number, "en")
+            state = f"US-{named[-2:]}" if ", " in named else own.get(named)
+            is_us = phonenumbers.region_code_for_number(number) == "US"
+            if is_us and state in own.values() and _STATE.get(code) != state:
+                missing[code] = state
+
+    assert missing == {}
+
+
 def test_every_law_names_its_source():
     assert all(law.source and law.windows for law in LAWS.values())

@@ -78,6 +78,24 @@ def test_only_a_running_campaign_calls(status: str):
     assert not Call.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("switch", "words"), [("account", "account is not active"), ("agent", "Set its is_active")]
+)
+def test_a_campaign_whose_account_or_agent_is_switched_off_pauses(
+    campaign: Campaign, switch: str, words: str
+):
+    people(campaign, 1)
+    switched: Any = getattr(campaign, switch)
+    switched.is_active = False
+    switched.save()
+
+    assert dispatch(campaign.pk) == 0
+
+    campaign.refresh_from_db()
+    assert (campaign.status, states(campaign)) == ("paused", {"pending": 1})
+    assert words in campaign.status_reason
+
+
 def test_a_call_that_cannot_be_placed_leaves_its_person_uncalled(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ):

@@ -4,6 +4,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from accounts.errors import ApiError
 from calls import services as calls
 from calls.factories import DialAttemptFactory
 from calls.models import Call
@@ -48,6 +49,24 @@ def test_a_call_that_ended_is_written_down_once(campaign: Campaign, status: str,
     assert person.reason == ("Why." if status == "failed" else "")
     campaign.refresh_from_db()
     assert campaign.status == "completed"
+
+
+def test_who_was_talked_to_is_not_called_again_because_nobody_knows_how_the_call_ended(
+    campaign: Campaign,
+):
+    campaign.retries = {"failed": {"times": 1, "after_minutes": 5}}
+    campaign.save()
+    (person,) = people(campaign, 1)
+    dispatch(campaign.pk)
+    call = Call.objects.get()
+    calls.move_call(call.pk, "in-progress")
+
+    end(call, "failed", error_message="The carrier did not say how this call ended.")
+
+    person.refresh_from_db()
+    assert (person.status, person.outcome) == ("done", "answered")
+    with pytest.raises(ApiError, match="Nobody is left unanswered"):
+        services.retry_unanswered(campaign.pk)
 
 
 def test_a_voicemail_is_no_answer_by_a_person(campaign: Campaign):

@@ -50,7 +50,7 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
         .filter(pk=campaign_pk, status=Status.RUNNING)
         .first()
     )
-    if campaign is None:
+    if campaign is None or not campaign.account.is_active:
         return 0
     # Those held until their person's hours open take nobody's place.
     waiting = MessagePart.objects.unsent().filter(

@@ -9,7 +9,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Suppression
+from accounts.models import Account, Suppression
 from accounts.suppression import is_suppressed, suppress
 from sms import sending, services
 from sms.factories import PERSON, MessageFactory, PartFactory, ThreadFactory, new_sid
@@ -297,6 +297,20 @@ def test_who_opted_out_meanwhile_is_not_texted(telco: Any):
     assert sends(telco) == []
     thread.refresh_from_db()
     assert not thread.window_open
+
+
+def test_an_account_that_was_switched_off_meanwhile_texts_nobody(telco: Any):
+    thread = ThreadFactory.create()
+    message = text(thread)
+    Account.objects.update(is_active=False)
+
+    assert sending.send_due() == 0
+
+    message.refresh_from_db()
+    assert (message.status, message.error_message) == (
+        "failed",
+        "The account was switched off before the text was sent.",
+    )
 
 
 def test_error_21610_enters_the_person_in_the_ledger_for_voice_too(telco: Any):
