@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 
+from demo.api import ask
+
 Event = dict[str, Any]
 
 
@@ -13,12 +15,12 @@ class SandboxView:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=10.0)
-        self._seen = int(self._http.get("/_sandbox/journal").json()["last"])
+        self._seen = int(ask(self._http, "GET", "/_sandbox/journal").json()["last"])
         self._read: list[Event] = []
 
     def news(self) -> list[Event]:
         """Return what happened since the last time."""
-        answer = self._http.get("/_sandbox/journal", params={"after": self._seen}).json()
+        answer = ask(self._http, "GET", "/_sandbox/journal", params={"after": self._seen}).json()
         events: list[Event] = answer["events"]
         if events:
             self._seen = int(events[-1]["n"])
@@ -36,13 +38,13 @@ class SandboxView:
 
     def instruct(self, number: str, **what: Any) -> str:
         """Have the person at ``number`` say a sentence, or be muted; return their first name."""
-        answer = self._http.put(f"/_sandbox/people/{number}", json=what).raise_for_status()
+        answer = ask(self._http, "PUT", f"/_sandbox/people/{number}", json=what).raise_for_status()
         return str(answer.json()["name"]).split()[0]
 
     def text(self, sender: str, to_number: str, body: str) -> None:
         """Have the person at ``sender`` text one of our numbers."""
         message = {"from": sender, "to": to_number, "body": body}
-        self._http.post("/_sandbox/messages", json=message).raise_for_status()
+        ask(self._http, "POST", "/_sandbox/messages", json=message).raise_for_status()
 
 
 def ms_between(first: Event, second: Event) -> int:
