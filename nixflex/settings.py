@@ -319,6 +319,7 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}nixflex/favicon.svg"}
     ],
+    "STYLES": [f"{STATIC_URL}nixflex/dashboard.css"],
     "DASHBOARD_CALLBACK": "nixflex.dashboard.front_page",
     "GLOBAL_CALLBACK": "nixflex.dashboard.on_every_page",
     "SIDEBAR": {"navigation": "nixflex.dashboard.navigation"},
