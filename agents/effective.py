@@ -37,15 +37,11 @@ class Effective:
 
 def effective(agent: Agent, number: PhoneNumber | None = None) -> Effective:
     """Return the settings of a call of ``agent`` through ``number`` (None: a call without one)."""
-
-    def of[T](own: T | None, agents: T) -> T:
-        return agents if own is None else own
-
     n = number
     model, transcription_language = languages.transcription(
         agent.language, flux=settings.TRANSCRIBER == "flux"
     )
-    leave = of(n.voicemail_leave_enabled if n else None, agent.voicemail_leave_enabled)
+    leave = _own_or(n.voicemail_leave_enabled if n else None, agent.voicemail_leave_enabled)
     message = (n.voicemail_message if n else None) or agent.voicemail_message or ""
     return Effective(
         llm_model=agent.llm_model if agent.llm_model.startswith("claude-") else settings.LLM_MODEL,
@@ -55,18 +51,18 @@ def effective(agent: Agent, number: PhoneNumber | None = None) -> Effective:
         transcription_model=model,
         transcription_language=transcription_language,
         voice=_voice(n.voice_id if n else None, agent.voice_id),
-        speaking_rate=of(n.speaking_rate if n else None, agent.speaking_rate),
+        speaking_rate=_own_or(n.speaking_rate if n else None, agent.speaking_rate),
         keyterms=keyterms(agent.boosted_keywords),
         # Nobody asked for keypad input: it is off.
-        dtmf_enabled=bool(of(n.dtmf_enabled if n else None, agent.dtmf_enabled)),
-        record_call=of(n.record_call if n else None, agent.record_call),
-        recording_source=of(n.recording_source if n else None, agent.recording_source),
-        require_booking_confirmation=of(
+        dtmf_enabled=bool(_own_or(n.dtmf_enabled if n else None, agent.dtmf_enabled)),
+        record_call=_own_or(n.record_call if n else None, agent.record_call),
+        recording_source=_own_or(n.recording_source if n else None, agent.recording_source),
+        require_booking_confirmation=_own_or(
             n.require_booking_confirmation if n else None, agent.require_booking_confirmation
         ),
         voicemail_leave_enabled=leave and bool(message),
         voicemail_message=message if leave else "",
-        sms_reply_enabled=of(n.sms_reply_enabled if n else None, agent.enable_sms_reply),
+        sms_reply_enabled=_own_or(n.sms_reply_enabled if n else None, agent.enable_sms_reply),
     )
 
 
@@ -74,6 +70,12 @@ def keyterms(csv: str | None) -> tuple[str, ...]:
     """Return the terms of a comma-separated list, each once, at most ``MOST_KEYTERMS``."""
     terms = (term.strip() for term in (csv or "").split(","))
     return tuple(dict.fromkeys(term for term in terms if term))[:MOST_KEYTERMS]
+
+
+# Not within ``effective``: a generic function that is made anew for each call makes types anew, and
+# ``typing`` keeps them.
+def _own_or[T](own: T | None, agents: T) -> T:
+    return agents if own is None else own
 
 
 def _voice(numbers: str | None, agents: str) -> str:

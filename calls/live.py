@@ -35,6 +35,12 @@ from sms.services import text_from_call
 
 logger = logging.getLogger(__name__)
 
+# One text however many calls there are: the driver keeps each text it has read, and ``IN`` would
+# make two for every number of calls.
+RENEW_LEASES = """
+    UPDATE calls_call SET media_seen_at = %s WHERE id = ANY(%s) RETURNING id, media_generation
+"""
+
 
 class MediaRefused(Exception):
     """The ticket is unknown, used, expired, of another call, or the call is over."""
@@ -175,9 +181,9 @@ def seen_all(call_pks: Sequence[int]) -> dict[int, int]:
     """
     if not call_pks:
         return {}
-    calls = Call.objects.filter(pk__in=call_pks)
-    calls.update(media_seen_at=timezone.now())
-    return dict(calls.values_list("pk", "media_generation"))
+    with connection.cursor() as cursor:
+        cursor.execute(RENEW_LEASES, [timezone.now(), list(call_pks)])
+        return dict(cursor.fetchall())
 
 
 @_own_connection

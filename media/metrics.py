@@ -6,6 +6,8 @@ import weakref
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from media import heap
+
 LIVE_CALLS = Gauge("nixflex_media_live_calls", "Calls whose audio runs in this process")
 ANSWER_SECONDS = Histogram(
     "nixflex_media_answer_seconds",
@@ -42,6 +44,11 @@ LOOP_LAG_SECONDS = Histogram(
 )
 OBJECTS = Gauge("nixflex_media_objects", "Pieces of memory that Python's objects hold")
 OBJECTS.set_function(sys.getallocatedblocks)
+HEAP_BYTES = Gauge(
+    "nixflex_media_heap_bytes",
+    "Bytes in use of the C library's heap: buffers, and pieces of more than 512 bytes",
+)
+HEAP_BYTES.set_function(heap.bytes_in_use)
 TASKS = Gauge("nixflex_media_tasks", "Tasks of the event loop that carries the calls")
 
 

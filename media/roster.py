@@ -17,7 +17,7 @@ from django.conf import settings
 
 from calls import live, presence
 from calls.live import LiveCall
-from media import metrics
+from media import garbage, metrics
 from media.journal import in_thread
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Roster:
         self._changed = asyncio.Event()
         self._stays = False
         self._task: asyncio.Task[None] | None = None
+        self._left_behind = False
         metrics.count_tasks_of(asyncio.get_running_loop())
 
     @property
@@ -74,6 +75,7 @@ class Roster:
     async def leave(self, session: Live) -> None:
         if self._sessions.get(session.call.pk) is session:
             del self._sessions[session.call.pk]
+            self._left_behind = True
         self._changed.set()
         if not self._sessions and not self._stays and self._task is not None:
             task, self._task = self._task, None
@@ -112,6 +114,9 @@ class Roster:
                 await self._say()
             except Exception:  # a database that is away for a moment ends no conversation
                 logger.exception("cannot renew the lease of live calls")
+            if self._left_behind and not self._sessions:
+                self._left_behind = False
+                garbage.collect()  # nobody hears the pause
             until = time.monotonic() + EVERY_S
             while time.monotonic() < until:
                 due = time.monotonic() + TICK_S

@@ -6,7 +6,6 @@ of it is done before the server listens, and so before anybody calls it ready.
 """
 
 import asyncio
-import gc
 import logging
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,6 +16,7 @@ from anthropic import AsyncAnthropic
 from deepgram.core.unchecked_base_model import construct_type
 from deepgram.listen.v1.socket_client import V1SocketClientResponse
 
+from media import garbage
 from media.brain import write_reply
 from media.providers import model_client, speech_client
 
@@ -24,9 +24,6 @@ logger = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S = 2.0
 CONNECTED_FOR_S = 60.0  # less than ``providers.MODEL_CONNECTIONS`` keeps one
-# A call allocates and drops some thousand objects a second, hardly any of them in cycles: looking
-# for those after every 700, as Python does, finds nothing and costs 5 % of the processor.
-OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 _connected_at: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary()
 
@@ -76,9 +73,7 @@ async def warm_up() -> None:
     except Exception:  # calls work without it, a little later
         logger.exception("not everything was loaded ahead of a call")
     await connect_model()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 2)
+    garbage.keep_what_is_loaded()
 
 
 async def keep_model_connected() -> None:

@@ -57,14 +57,8 @@ async def main() -> int:
     )
     try:
         with house.media() as engine:
-            crowd = Crowd(
-                house,
-                options.at_once,
-                options.turns,
-                options.calls,
-                None if options.minutes is None else options.minutes * 60,
-            )
-            result = await _soak(Watch(engine, stubs, port), crowd)
+            crowd = Crowd(house, options.at_once, options.turns)
+            result = await _soak(Watch(engine, stubs, port), crowd, options)
     finally:
         house.close()
         await runner.cleanup()
@@ -75,11 +69,12 @@ async def main() -> int:
     return 1 if report.leaks(result) else 0
 
 
-async def _soak(watch: Watch, crowd: Crowd) -> report.Soak:
-    """Talk, look every ten seconds, and wait until the process is quiet again."""
+async def _soak(watch: Watch, crowd: Crowd, options: argparse.Namespace) -> report.Soak:
+    """Talk in two halves, look every ten seconds, and wait after each half until all is quiet."""
     clock = asyncio.get_running_loop().time
     begun = clock()
     samples: list[Sample] = []
+    record_after: dict[str, int] = {}
 
     async def take() -> Sample:
         async with crowd.one_by_one:
@@ -91,27 +86,38 @@ async def _soak(watch: Watch, crowd: Crowd) -> report.Soak:
         print(report.line(sample), flush=True)
         return sample
 
-    record_after: dict[str, int] = {}
+    async def talk(half: int) -> Sample:
+        calls, minutes = options.calls, options.minutes
+        talking = asyncio.create_task(
+            crowd.run(
+                calls=None if calls is None else (calls + half) // 2,
+                seconds=None if minutes is None else minutes * 30,
+            )
+        )
+        while not talking.done():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(talking), LOOK_EVERY_S)
+            await take()
+        await talking
+        quiet_by = clock() + QUIET_WITHIN_S
+        while (last := await take()).tasks > idle.tasks or last.live:
+            if clock() > quiet_by:
+                break
+            await asyncio.sleep(2.0)
+        await asyncio.sleep(SETTLE_S)
+        return await take()
+
     # The first call of a process wakes what all later ones use, the first crowd what crowds use.
-    await Crowd(crowd.house, at_once=1, turns=1, calls=1).run()
+    await Crowd(crowd.house, at_once=1, turns=1).run(calls=1)
     await asyncio.sleep(SETTLE_S)
     begun = clock()
     idle = await take()
-    await Crowd(crowd.house, at_once=crowd.at_once, turns=1, calls=crowd.at_once).run()
+    await Crowd(crowd.house, crowd.at_once, turns=1).run(calls=crowd.at_once)
     await asyncio.sleep(SETTLE_S)
     warm = await take()
     before = dict(record_after)
-    talk = asyncio.create_task(crowd.run())
-    while not talk.done():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(talk), LOOK_EVERY_S)
-        await take()
-    await talk
-    quiet_by = clock() + QUIET_WITHIN_S
-    while (last := await take()).tasks > idle.tasks or last.live:
-        if clock() > quiet_by:
-            break
-        await asyncio.sleep(2.0)
+    middle = await talk(0)
+    await talk(1)
     return report.Soak(
         at_once=crowd.at_once,
         turns=crowd.turns,
@@ -124,6 +130,7 @@ async def _soak(watch: Watch, crowd: Crowd) -> report.Soak:
         load=os.getloadavg()[1],
         samples=samples,
         warm=warm,
+        middle=middle,
         written={name: value - before[name] for name, value in record_after.items()},
     )
 

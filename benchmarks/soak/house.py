@@ -26,11 +26,14 @@ def end(sid: str) -> None:
 
 
 def state() -> dict[str, int]:
-    """What the database holds; ``connections`` are those of others to it."""
+    """What the database holds; ``connections`` are those of others to it, except for its
+    own vacuum workers.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
         )
         [others] = cursor.fetchone() or [0]
     return {

@@ -33,13 +33,11 @@ class Talker(Caller):
 
 @dataclass
 class Crowd:
-    """Calls, ``at_once`` of them, until there were ``calls`` or ``seconds`` are over."""
+    """Calls, ``at_once`` of them, and what became of them all."""
 
     house: House
     at_once: int
     turns: int
-    calls: int | None = None
-    seconds: float | None = None
     begun: int = 0
     over: int = 0
     answers: int = 0
@@ -50,22 +48,26 @@ class Crowd:
     def __post_init__(self) -> None:
         self.one_by_one = asyncio.Lock()
 
-    async def run(self) -> None:
+    async def run(self, *, calls: int | None = None, seconds: float | None = None) -> None:
+        """Talk until there were so many more calls, or no more begins after so long."""
         clock = asyncio.get_running_loop().time
-        ends = None if self.seconds is None else clock() + self.seconds
+        ends = None if seconds is None else clock() + seconds
+        last = None if calls is None else self.begun + calls
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             asyncio.TaskGroup() as all,
         ):
             for place in range(self.at_once):
-                all.create_task(self._stand_in_line(session, ends))
+                all.create_task(self._stand_in_line(session, last, ends))
                 if place < self.at_once - 1:
                     await asyncio.sleep(RAMP_S)
 
-    async def _stand_in_line(self, session: aiohttp.ClientSession, ends: float | None) -> None:
+    async def _stand_in_line(
+        self, session: aiohttp.ClientSession, last: int | None, ends: float | None
+    ) -> None:
         clock = asyncio.get_running_loop().time
-        while (self.calls is None or self.begun < self.calls) and (ends is None or clock() < ends):
+        while (last is None or self.begun < last) and (ends is None or clock() < ends):
             self.begun += 1
             await self._call(session, self.begun)
 

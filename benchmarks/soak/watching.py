@@ -3,7 +3,7 @@
 import json
 import os
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from benchmarks.voice.systems import Engine
 
 METRICS_TOKEN = "only-for-soaks"
 SCRAPE_TIMEOUT_S = 10.0
+MODEL_IDLE_S = 95.0  # the client keeps a connection for 90 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +26,12 @@ class Sample:
     live: int  # calls in the process, by its own count
     rss_mib: float
     objects: int  # pieces of memory that Python's objects hold
+    heap: int  # bytes of the C library's heap that are in use
     tasks: int
     files: Files
     listening: int  # of its sockets to the providers
     voices: int
+    stale: int  # connections to the model that its client should have closed
     threads: int
     connections: int
     occupying: int  # calls that hold a line, by the database
@@ -52,22 +55,34 @@ def look(
     process = Path(f"/proc/{engine.pid}")
     counted = _scrape(engine.port)
     record: dict[str, int] = ask(json.dumps({"state": True}))
+    files = open_files(engine.pid, port=engine.port, providers_port=watch.providers_port)
     sample = Sample(
         s=s,
         calls_over=calls_over,
         live=int(counted["nixflex_media_live_calls"]),
         rss_mib=engine.rss_mib(),
         objects=int(counted["nixflex_media_objects"]),
+        heap=int(counted["nixflex_media_heap_bytes"]),
         tasks=int(counted["nixflex_media_tasks"]),
-        files=open_files(engine.pid, port=engine.port, providers_port=watch.providers_port),
+        files=files,
         listening=stubs.sockets["/v1/listen"],
         voices=stubs.sockets["/v1/speak"],
+        stale=_stale(stubs.asked_at, files.provider_ports),
         threads=len(os.listdir(process / "task")),
         connections=record["connections"],
         occupying=record["occupying"],
         cpu_s=engine.cpu_s(),
     )
     return sample, record
+
+
+def _stale(asked_at: dict[int, float], ports: Iterable[int]) -> int:
+    """How many connections had idled for too long when the model was asked last: with each request
+    the client closes those.
+    """
+    last = max(asked_at.values(), default=0.0)
+    idle = (last - asked_at[port] for port in ports if port in asked_at)
+    return sum(seconds > MODEL_IDLE_S for seconds in idle)
 
 
 def _scrape(port: int) -> dict[str, float]:

@@ -55,6 +55,12 @@ async def _forgive_goodbyes(request: web.Request, handler: Any) -> web.StreamRes
     return response
 
 
+def _port(request: web.Request) -> int:
+    """The asker's side of the connection; 0 once it is gone."""
+    address = request.transport and request.transport.get_extra_info("peername")
+    return int(address[1]) if address else 0
+
+
 class Stubs:
     """The three services of one harness; ``lags`` says how late its own clock was, in ms."""
 
@@ -73,6 +79,7 @@ class Stubs:
         self.lags: deque[float] = deque(maxlen=100_000)
         self.backchannels_answered = 0
         self.sockets: Counter[str] = Counter()  # open, by their path
+        self.asked_at: dict[int, float] = {}  # the model, last, by the asker's port
 
     async def _until(self, due: float) -> None:
         loop = asyncio.get_running_loop()
@@ -88,6 +95,7 @@ class Stubs:
         kind = _FluxEar if request.path.startswith("/v2") else _Ear
         ear = kind(self, socket, request.query)
         self.sockets[request.path] += 1
+        self.asked_at.pop(_port(request), None)
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
@@ -118,6 +126,7 @@ class Stubs:
         mouth = asyncio.create_task(self._utter(socket, jobs, piece))
         loop = asyncio.get_running_loop()
         self.sockets[request.path] += 1
+        self.asked_at.pop(_port(request), None)
         try:
             async for message in socket:
                 order = json.loads(message.data)
@@ -166,6 +175,7 @@ class Stubs:
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         start = asyncio.get_running_loop().time()
+        self.asked_at[_port(request)] = start
         self._look_at(await request.json())
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from media import warming
+from media import garbage, warming
 from media.providers import model_client, speech_client
 from media.tests.providers_side import Providers
 
@@ -24,7 +24,7 @@ async def test_what_was_loaded_is_kept_from_the_garbage_collector():
     await warming.warm_up()
 
     assert gc.get_freeze_count() > 100_000
-    assert gc.get_threshold()[0] == warming.OBJECTS_BETWEEN_COLLECTIONS
+    assert gc.get_threshold()[0] == garbage.OBJECTS_BETWEEN_COLLECTIONS
 
 
 async def test_a_model_that_cannot_be_reached_does_not_stop_the_start(caplog):
