@@ -1,5 +1,6 @@
+import gc
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -248,6 +249,19 @@ def test_a_number_wins_over_its_agent_and_null_inherits():
     assert (ruled.recording_source, ruled.require_booking_confirmation) == ("nixflex", True)
     assert (ruled.voicemail_leave_enabled, ruled.voicemail_message) == (False, "")
     assert (ruled.sms_reply_enabled, ruled.business_profile) == (False, "Profile.")
+
+
+def test_the_settings_of_a_call_leave_no_types_behind():
+    agent = AgentFactory.build()
+    effective(agent)
+    gc.collect()
+    before = sum(isinstance(one, TypeVar) for one in gc.get_objects())
+
+    for _ in range(3):
+        effective(agent)
+
+    gc.collect()
+    assert sum(isinstance(one, TypeVar) for one in gc.get_objects()) == before
 
 
 def test_a_numbers_unknown_voice_falls_back_to_its_agents():

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import time_machine
 from asgiref.sync import async_to_sync
+from django.db import connection
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
@@ -29,6 +30,26 @@ HELLO = SpokenTurn(
 
 def opened(call: Call, **kwargs: Any) -> live.LiveCall:
     return live.open_media(tickets.issue(call), call.carrier_sid, **kwargs)
+
+
+def test_the_leases_of_a_process_are_renewed_by_one_statement_however_many_calls_it_has():
+    calls = [CallFactory.create(live=True, media_generation=n) for n in (1, 2, 3)]
+    pks = [call.pk for call in calls]
+    texts: list[str] = []
+
+    def note(execute: Any, sql: str, *args: Any) -> Any:
+        texts.append(sql)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(note), time_machine.travel(timezone.now(), tick=False):
+        one, all = live.seen_all(pks[:1]), live.seen_all([*pks, 0])
+        seen = set(Call.objects.filter(pk__in=pks).values_list("media_seen_at", flat=True))
+        now = timezone.now()
+
+    assert (one, all) == ({pks[0]: 1}, dict(zip(pks, (1, 2, 3), strict=True)))
+    assert seen == {now}
+    assert texts[:2] == [live.RENEW_LEASES] * 2
+    assert live.seen_all([]) == {}
 
 
 def test_who_refuses_contact_on_the_line_is_entered_with_their_words():

@@ -80,6 +80,42 @@ async def test_the_newest_socket_of_a_call_in_one_process_wins(house):
     assert house.live == 1
 
 
+async def test_garbage_is_looked_for_once_nobody_talks_any_more(house, monkeypatch):
+    monkeypatch.setattr(module, "EVERY_S", 0.02)
+    monkeypatch.setattr(module, "TICK_S", 0.01)
+    looks: list[int] = []
+    looked, said = asyncio.Event(), asyncio.Event()
+
+    def look() -> None:
+        looks.append(house.live)
+        looked.set()
+
+    def announce(*args: object, **kwargs: object) -> None:
+        loop.call_soon_threadsafe(said.set)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(module.garbage, "collect", look)
+    monkeypatch.setattr(module.presence, "announce", announce)
+    first, second = Talk(1), Talk(2)
+    house.start()
+    house.enter(first)
+    house.enter(second)
+
+    await house.leave(first)
+    for _ in range(3):
+        said.clear()
+        await said.wait()
+    assert looks == []
+    await house.leave(second)
+    async with asyncio.timeout(PATIENCE_S):
+        await looked.wait()
+        for _ in range(3):
+            said.clear()
+            await said.wait()
+
+    assert looks == [0]
+
+
 async def test_at_its_limit_a_process_has_no_room(house, settings):
     settings.MEDIA_MAX_CALLS = 1
     assert house.has_room
