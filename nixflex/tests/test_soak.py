@@ -19,26 +19,24 @@ OTHERS = {"pipe": 4, "anon_inode:[eventpoll]": 1}
 
 def look(minute: float, calls_over: int, *, live: int = 0, **fields: Any) -> Sample:
     """A process that keeps what it may, and nothing else."""
-    return Sample(
-        **{
-            "s": minute * 60,
-            "calls_over": calls_over,
-            "live": live,
-            "rss_mib": 210.0,
-            "objects": 1_100_000 + 1_700 * live,
-            "heap": 53 * MIB,
-            "tasks": 17 + 15 * live,
-            "files": Files(live, live, (1,) * (5 + 2 * live), SERVERS, OTHERS),
-            "listening": live,
-            "voices": report.VOICES_AHEAD,
-            "stale": 0,
-            "threads": 14,
-            "connections": 4,
-            "occupying": live,
-            "cpu_s": minute,
-        }
-        | fields
-    )
+    usual: dict[str, Any] = {
+        "s": minute * 60,
+        "calls_over": calls_over,
+        "live": live,
+        "rss_mib": 210.0,
+        "objects": 1_100_000 + 1_700 * live,
+        "heap": 53 * MIB,
+        "tasks": 17 + 15 * live,
+        "files": Files(live, live, (1,) * (5 + 2 * live), SERVERS, OTHERS),
+        "listening": live,
+        "voices": report.VOICES_AHEAD,
+        "stale": 0,
+        "threads": 14,
+        "connections": 4,
+        "occupying": live,
+        "cpu_s": minute,
+    }
+    return Sample(**(usual | fields))
 
 
 def soak(*, last: dict[str, Any] | None = None, later: list[float] | None = None) -> report.Soak:
