@@ -107,7 +107,9 @@ class ApiKeyAdmin(ChoosesTheOnlyAccount, ModelAdmin):
             request, "accounts/key_created.html", context, headers={"Cache-Control": "no-store"}
         )
 
-    @admin.action(description="Revoke: requests with these keys are refused at once")
+    @admin.action(
+        description="Revoke: requests with these keys are refused at once", permissions=["change"]
+    )
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         ended = sum(revoke_key(key) for key in keys)
         self.message_user(request, f"{ended} revoked.")

@@ -1,7 +1,6 @@
 """Bodies are JSON objects whatever their content type says; answers are JSON whatever was asked."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -16,13 +15,19 @@ from rest_framework.request import Request
 
 from accounts.errors import ApiError, invalid_field
 
+# Objects and arrays inside each other. Far more than anybody writes, and few enough for all that
+# walk through them by recursion.
+DEEPEST = 50
+_TOO_LARGE = 1e300  # for whoever calculates with it as a float
+
 
 class JSONBodyParser(BaseParser):
     """Read a JSON object. An empty body is ``{}``: both SDKs send a JSON content type with nothing.
 
     Raises ApiError ``invalid_json`` (not JSON), ``invalid_body`` (not an object),
     ``request_too_large`` (413, over ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes) or ``invalid_request``
-    (a string or number no database can hold: NUL, half a surrogate pair, infinity).
+    (a string or number no database can hold: NUL, half a surrogate pair, infinity; or more than
+    ``DEEPEST`` objects and arrays inside each other).
     """
 
     media_type = "*/*"
@@ -83,7 +88,11 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _check_storable(value: Any, path: str) -> None:
+def _check_storable(value: Any, path: str, depth: int = 0) -> None:
+    if depth > DEEPEST:
+        raise ApiError(
+            "invalid_request", f"More than {DEEPEST} objects and arrays stand inside each other."
+        )
     match value:
         case str():
             if not _storable(value):
@@ -92,8 +101,8 @@ def _check_storable(value: Any, path: str) -> None:
                     f"{path} holds a character that cannot be stored (NUL or a lone surrogate).",
                     details={"field": path},
                 )
-        case float():
-            if not math.isfinite(value):
+        case int() | float():
+            if not abs(value) < _TOO_LARGE:
                 raise ApiError(
                     "invalid_request",
                     f"{path} is too large a number.",
@@ -103,10 +112,10 @@ def _check_storable(value: Any, path: str) -> None:
             for key, inner in value.items():
                 if not _storable(key):
                     raise ApiError("invalid_request", "A field name cannot be stored.")
-                _check_storable(inner, f"{path}.{key}" if path else key)
+                _check_storable(inner, f"{path}.{key}" if path else key, depth + 1)
         case list():
             for index, inner in enumerate(value):
-                _check_storable(inner, f"{path}.{index}")
+                _check_storable(inner, f"{path}.{index}", depth + 1)
 
 
 def _storable(text: str) -> bool:

@@ -18,3 +18,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        """Whether they may have the machine do something with rows that nobody edits."""
+        return bool(super().has_change_permission(request))

@@ -79,6 +79,8 @@ class _CheckedForm(forms.ModelForm):  # type: ignore[type-arg]
             checked.is_valid(raise_exception=True)
         except ApiError as error:
             raise beside_its_field(error, self) from error
+        except serializers.ValidationError as error:
+            raise forms.ValidationError({**error.detail}) from error  # type: ignore[dict-item]
         return {**cleaned, **checked.validated_data}
 
     def _as_sent(self, cleaned: dict[str, Any]) -> dict[str, Any]:
@@ -315,6 +317,11 @@ class AgentAdmin(ModelAdmin):
         ),
         ("Dates", {"classes": ("tab",), "fields": ("created_at", "updated_at")}),
     )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # Its numbers, keys and calls would stay with the account that it left.
+        own = super().get_readonly_fields(request, obj)
+        return own if obj is None else (*own, "account")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Leave out what only an agent that exists has."""

@@ -397,7 +397,7 @@ class AftercareAdmin(ReadOnlyAdmin):
     search_fields = ("call__call_id", "error")
     actions = ("analyse_again",)
 
-    @admin.action(description="Analyse again")
+    @admin.action(description="Analyse again", permissions=["steer"])
     def analyse_again(self, request: HttpRequest, rows: QuerySet[Aftercare]) -> None:
         for row in rows.select_related("call"):
             analyse_again(row.call)

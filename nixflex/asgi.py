@@ -11,9 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nixflex.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_application = get_asgi_application()
+_django = get_asgi_application()
 
-from nixflex import checks
+from nixflex import bodies, checks
 
 checks.stop_if_unusable()
 
@@ -23,6 +23,8 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path
 
 from sms import intake
+
+django_application = bodies.limited(_django)
 
 
 async def no_socket(_scope: Any, receive: Any, send: Any) -> None:

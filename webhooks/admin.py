@@ -30,7 +30,9 @@ class EventAdmin(ReadOnlyAdmin):
     search_help_text = "Event id, type, or what it is about (a call's id)"
     actions = ("replay",)
 
-    @admin.action(description="Send again to everybody it was for, under its id")
+    @admin.action(
+        description="Send again to everybody it was for, under its id", permissions=["steer"]
+    )
     def replay(self, request: HttpRequest, events: QuerySet[Event]) -> None:
         sent = sum(outbox.replay(event) for event in events)
         self.message_user(request, f"{sent} deliveries are made again.")

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from accounts import errors, fields
 from accounts.factories import api_client
-from accounts.parsing import body
+from accounts.parsing import DEEPEST, body
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +92,8 @@ def post(api: Client, raw: str | bytes, content_type: str = "application/json"):
         ('{"name": "a\\u0000b"}', "invalid_request", "name"),
         ('{"name": "\\ud800"}', "invalid_request", "name"),
         ('{"name": "x", "share": 1e999}', "invalid_request", "share"),
+        (f'{{"name": "x", "share": 1{"0" * 400}}}', "invalid_request", "share"),
+        (f'{{"name": "x", "more": {{"sum": -1{"0" * 400}}}}}', "invalid_request", "more.sum"),
         ('{"name": null}', "invalid_request", "name"),
         ('{"name": 7}', "invalid_request", "name"),
         ('{"name": "123456"}', "name_too_long", "name"),
@@ -143,6 +145,17 @@ def test_a_body_over_the_limit_is_refused_in_json(api: Client, settings):
 
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "request_too_large"
+
+
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 900, 3_000, 200_000])
+@pytest.mark.parametrize("one", ['{"a":', "["])
+def test_a_body_that_is_nested_without_end_is_refused(api: Client, depth: int, one: str):
+    raw = '{"name": "x", "more": ' + one * depth + "1" + ("]" if one == "[" else "}") * depth + "}"
+
+    response = post(api, raw)
+
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] in {"invalid_request", "invalid_json"}
 
 
 def test_what_nobody_foresaw_is_a_500_in_the_envelope(api: Client):

@@ -128,6 +128,7 @@ def test_an_agent_saved_untouched_stays_as_it_was(office: Client):
         ("silence_hangup_seconds", "99", "must be between 5 and 45"),
         ("timezone", "Mars", "must be an IANA time zone"),
         ("voicemail_leave_enabled", "on", "can only be left with a voicemail_message"),
+        ("data_extraction_fields", "", "may not be null"),
     ],
 )
 def test_the_office_keeps_the_apis_rules(office: Client, field: str, value: str, says: str):

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
@@ -56,14 +57,26 @@ def test_a_signature_is_for_one_call(call: Call):
     assert Client().get(f"/recordings/{call.call_id}.wav?s=x:y").status_code == 404
 
 
-@pytest.mark.parametrize("is_staff", [True, False])
-def test_staff_hear_recordings_by_their_session(call: Call, is_staff: bool):
+@pytest.mark.parametrize(
+    ("is_staff", "permissions", "status"),
+    [
+        (True, ["view_call"], 200),
+        (True, ["view_dialattempt"], 404),
+        (True, [], 404),
+        (False, ["view_call"], 404),
+    ],
+)
+def test_staff_who_may_see_calls_hear_recordings_by_their_session(
+    call: Call, is_staff: bool, permissions: list[str], status: int
+):
+    user = UserFactory.create(is_staff=is_staff)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(UserFactory.create(is_staff=is_staff))
+    client.force_login(user)
 
     answer = client.get(f"/recordings/{call.call_id}.wav")
 
-    assert answer.status_code == (200 if is_staff else 404)
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(
