@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Avg, Count, F, Q, Sum
+from django.db.models import Avg, Count, F, Max, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
 from calls.models import Call
-from campaigns.models import Campaign, Recipient, RecipientCall
+from campaigns.models import Campaign, Recipient, RecipientCall, ZoneGroup
 
 # The pace shown is that of the last minutes.
 PACE_OVER = timedelta(minutes=5)
@@ -63,7 +63,7 @@ def counts_of(campaigns: Iterable[Campaign]) -> dict[int, Progress]:
 
 
 def progress_of(campaign: Campaign, now: datetime | None = None) -> Progress:
-    """Return everything that a live page shows, in three queries."""
+    """Return everything that a live page shows, in four queries at most."""
     now = now or timezone.now()
     progress = counts_of([campaign])[campaign.pk]
     made = RecipientCall.objects.filter(campaign=campaign).exclude(
@@ -83,8 +83,20 @@ def progress_of(campaign: Campaign, now: datetime | None = None) -> Progress:
     progress.calls_per_minute = round(numbers["lately"] / (span / timedelta(minutes=1)), 1)
     if campaign.status == Campaign.Status.RUNNING and progress.calls_per_minute:
         left = progress.counts["pending"]
-        progress.ends_at = now + timedelta(minutes=left / progress.calls_per_minute)
+        ends_at = now + timedelta(minutes=left / progress.calls_per_minute)
+        progress.ends_at = max(ends_at, _last_turn(campaign) or ends_at)
     return progress
+
+
+def _last_turn(campaign: Campaign) -> datetime | None:
+    """Return when the last one's turn comes who waits, to be tried again perhaps: from the end of
+    each zone group's index, however many wait."""
+    of_group = Recipient.objects.filter(group=OuterRef("pk"), status="pending")
+    last = Subquery(of_group.order_by("-due_at", "-id").values("due_at")[:1])
+    found: datetime | None = ZoneGroup.objects.filter(campaign=campaign).aggregate(at=Max(last))[
+        "at"
+    ]
+    return found
 
 
 def average_call_s(campaign: Campaign, default: float = 45.0) -> float:
