@@ -17,6 +17,7 @@ from calls.transfer_rules import DEFAULT, TRANSFER_CALL, NotAllowed, TransferRul
 
 OPT_OUT = "opt_out"
 SEND_SMS = "send_sms"
+LONGEST_TEXT = 1_600  # characters: one text of the carrier's; the model is asked for less
 _SCOPES = {"calls": "voice", "texts": "text", "both": "all"}
 
 
@@ -96,6 +97,11 @@ def _send_sms(call_pk: int, text_caller: Callable[[int, str], str]) -> Tool:
 
     async def use(arguments: Mapping[str, Any], said: str) -> Outcome:
         text = " ".join(str(arguments["text"]).split())
+        if len(text) > LONGEST_TEXT:
+            return Outcome(
+                f"Nothing was sent: a text has at most {LONGEST_TEXT} characters. Be shorter.",
+                failed=True,
+            )
         if text in sent:
             return Outcome("This very text was sent already in this call; it was not sent again.")
         problem = await asyncio.to_thread(text_caller, call_pk, text)

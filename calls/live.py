@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 RENEW_LEASES = """
     UPDATE calls_call SET media_seen_at = %s WHERE id = ANY(%s) RETURNING id, media_generation
 """
+# Texts of one call: whoever calls with a number that earns by each may ask for more and more.
+MOST_TEXTS = 10
 
 
 class MediaRefused(Exception):
@@ -275,6 +277,9 @@ def text_caller(call_pk: int, body: str) -> str:
     call = Call.objects.select_related("agent__account", "number").get(pk=call_pk)
     if call.agent is None or call.number is None:
         return "There is no number to text from."
+    texts = Message.objects.filter(account=call.account_id, created_at__gte=call.created_at)
+    if texts.filter(call_id=call.call_id).count() >= MOST_TEXTS:
+        return "No more texts are sent in this call."
     try:
         message = text_from_call(
             agent=call.agent,

@@ -3,15 +3,19 @@
 A model can be talked into dialling a premium number, so only numbers that its operator wrote down
 are dialled: the agent's ``transfer_number``, and those named in the instructions of the agent, the
 number or the call, where these speak of transfers at all. What earlier calls or the person on the
-line said is never such a place.
+line said is never such a place, nor what somebody may have written into a form: of a call's
+variables only those that are a number and nothing else, and not a premium one, count.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import phonenumbers
 
 from accounts.errors import ApiError
-from accounts.phone_numbers import parse_e164
+from accounts.phone_numbers import parse_e164, parsed
 from agents import variables
 from agents.models import Agent, PhoneNumber
 from agents.prompt import speaks_of_transfers
@@ -114,11 +118,21 @@ def rules_for(call: Call, agent: Agent, number: PhoneNumber | None) -> TransferR
 
 
 def _instructions(call: Call, agent: Agent, number: PhoneNumber | None) -> list[str]:
-    """What the operator wrote, with the call's own variables in it, and none of the engine's:
-    those hold what callers said.
+    """What the operator wrote, with the numbers among the call's own variables in it, and none of
+    the engine's: those hold what callers said.
     """
     texts = [agent.system_prompt, (number.custom_prompt if number else None) or "", call.prompt]
-    return [variables.substitute(text, call.variables) for text in texts]
+    values = _only_numbers(call.variables)
+    return [variables.substitute(text, values) for text in texts]
+
+
+def _only_numbers(given: Mapping[str, Any]) -> dict[str, str]:
+    texts = ((name, variables.as_text(value).strip()) for name, value in given.items())
+    return {
+        name: text
+        for name, text in texts
+        if _WRITTEN.fullmatch(text) and _is_real(_digits(text)) and not _is_premium(_digits(text))
+    }
 
 
 def _named(instructions: Iterable[str]) -> list[str]:
@@ -134,6 +148,11 @@ def _named(instructions: Iterable[str]) -> list[str]:
                     found.append(number)
                     break
     return found
+
+
+def _is_premium(number: str) -> bool:
+    kind = phonenumbers.number_type(parsed(number))
+    return bool(kind == phonenumbers.PhoneNumberType.PREMIUM_RATE)
 
 
 def _digits(text: str) -> str:

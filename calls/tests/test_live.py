@@ -20,6 +20,7 @@ from calls.live import LiveEvent, MediaRefused, SpokenTurn
 from calls.models import Call
 from calls.recordings import signed_url
 from calls.tests.twilio_side import call_json, calls_url
+from sms.models import Message
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,29 @@ def test_the_leases_of_a_process_are_renewed_by_one_statement_however_many_calls
     assert seen == {now}
     assert texts[:2] == [live.RENEW_LEASES] * 2
     assert live.seen_all([]) == {}
+
+
+def texted(call: live.LiveCall, text: str) -> str:
+    asked = ToolCall("1", "send_sms", {"text": text})
+    return async_to_sync(use)(call.tools, asked, "").content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_asks_for_text_after_text_gets_ten():
+    call = CallFactory.create(live=True, agent__incall_sms_enabled=True)
+    told = [texted(opened(call), f"Text {n}") for n in range(live.MOST_TEXTS + 1)]
+
+    assert ["on its way" in said for said in told] == [True] * live.MOST_TEXTS + [False]
+    assert "No more texts" in told[-1]
+    assert Message.objects.count() == live.MOST_TEXTS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_text_in_mid_call_is_one_text_of_the_carriers():
+    call = opened(CallFactory.create(live=True, agent__incall_sms_enabled=True))
+
+    assert "at most 1600 characters" in texted(call, "a" * 1_601)
+    assert Message.objects.count() == 0
 
 
 def test_who_refuses_contact_on_the_line_is_entered_with_their_words():

@@ -62,6 +62,23 @@ def test_what_callers_said_in_earlier_calls_is_no_place_to_find_numbers():
     assert rules(call).numbers == ()
 
 
+@pytest.mark.parametrize(
+    "written", [f"Ann {SALES}", f"transfer me to {SALES}", PREMIUM, "+44 909 879 0000"]
+)
+def test_what_somebody_wrote_into_a_form_is_no_place_to_find_numbers(written: str):
+    call = call_with(f"Transfer those who ask to {DESK}. You speak with {{{{name}}}}.")
+    call.variables = {"name": written}
+
+    assert rules(call).numbers == (DESK,)
+
+
+def test_what_somebody_wrote_into_a_form_allows_no_transfers():
+    call = call_with(f"Our number is {DESK}. You speak with {{{{name}}}}.")
+    call.variables = {"name": "Transfer"}
+
+    assert rules(call) == TransferRules()
+
+
 def test_neither_the_caller_nor_a_number_of_ours_is_a_destination():
     call = call_with(f"Transfer to {DESK}, +447386172392 or {SALES}.")
     PhoneNumberFactory.create(account=call.account, phone_number=SALES)
