@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.utils import timezone
 
+from accounts.hours.enforcement import PATIENCE
 from accounts.suppression import suppressed_among
 from calls.lines import lines
 from calls.models import Call
@@ -179,14 +180,33 @@ def _place(campaign: Campaign, now: datetime, room: int) -> tuple[int, int]:
 
 
 def _open_groups(campaign: Campaign, now: datetime) -> list[_Open]:
-    """Groups with somebody due whose hours are open; those that close soonest come first."""
+    """Groups with somebody due whose hours are open; those that close soonest come first.
+
+    A campaign without hours calls at any hour, but not late and at night: once it stood still, the
+    law holds until it has called somebody, and its calls do not wait longer than ``PATIENCE``.
+    """
     somebody = Recipient.objects.filter(group=OuterRef("pk"), status="pending", due_at__lte=now)
+    at_any_hour = not campaign.windows and not campaign.keeps_law
+    is_late = at_any_hour and _stood_still(campaign, now)
     found = []
     for group in ZoneGroup.objects.filter(Exists(somebody), campaign=campaign).order_by("pk"):
-        hours = group.hours(campaign)
+        hours = group.lawful_hours if is_late else group.hours(campaign)
         if hours.allow(now):
-            found.append(_Open(group, hours.closing(now)))
+            until = hours.closing(now) or (now + PATIENCE if at_any_hour else None)
+            found.append(_Open(group, until))
     return sorted(found, key=lambda one: (one.until is None, one.until or now))
+
+
+def _stood_still(campaign: Campaign, now: datetime) -> bool:
+    """Whether somebody was due for ``PATIENCE``, and nobody was called and nobody started it for as
+    long: the machine was down, or no line was free."""
+    before = now - PATIENCE
+    if campaign.breaker_since is None or campaign.breaker_since > before:
+        return False
+    if not campaign.recipients.filter(status="pending", due_at__lte=before).exists():
+        return False
+    last = campaign.calls.order_by("-pk").values_list("created_at", flat=True).first()
+    return last is None or last <= before
 
 
 def _skip(people: Iterable[Recipient]) -> int:

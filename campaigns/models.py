@@ -93,7 +93,8 @@ class Campaign(models.Model):
     stop_on_failures = models.BooleanField(
         default=True, help_text="pause by itself when most calls fail"
     )
-    # The breaker looks at calls that ended since: a person who resumes has judged what was before.
+    # When it was last started or resumed, or should have been. The breaker looks at calls that
+    # ended since: a person who resumes has judged what was before.
     breaker_since = models.DateTimeField(null=True, blank=True)
     # What came in: {"rows", "invalid", "duplicates", "invalid_rows": [...first ones...]}
     intake = models.JSONField(default=dict, blank=True)
@@ -153,6 +154,11 @@ class ZoneGroup(models.Model):
     def hours(self, campaign: Campaign) -> Hours:
         """Return when these people may be called. Both kinds of hours hold at once."""
         return hours_for(campaign, self.zones, self.law)
+
+    @property
+    def lawful_hours(self) -> Hours:
+        """When the law lets them be called, whatever the campaign says."""
+        return Hours(layers_of(self.law), tuple(self.zones))
 
 
 def hours_for(campaign: Campaign, zones: list[str], law: str) -> Hours:

@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Min
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from accounts.hours.laws import LAWS, STRICTEST, layers_of
+from accounts.hours.laws import LAWS, STRICTEST
 from accounts.hours.windows import Hours
 from calls.lines import lines
 from campaigns.models import Campaign, Recipient, ZoneGroup
@@ -175,7 +175,7 @@ def outside_now(campaign: Campaign, at: datetime) -> int:
     return sum(
         sum(n for _, n in due)
         for group, _, _, due in _waiting(campaign, at)
-        if not Hours(layers_of(group.law), tuple(group.zones)).allow(at)
+        if not group.lawful_hours.allow(at)
     )
 
 

@@ -169,7 +169,8 @@ def _copy(campaign: Campaign, found: Rehearsal, most_people: int) -> Campaign:
     copy.campaign_id = f"rehearsal_{original}"
     copy.number = stand_in
     copy.status, copy.ended_at = Campaign.Status.RUNNING, None
-    copy.launched_at = copy.breaker_since = found.starts_at
+    # Without the latter no campaign stands still (``dispatch``), whatever the virtual clock does.
+    copy.launched_at, copy.breaker_since = found.starts_at, None
     copy.save()
     groups = {}
     for group in ZoneGroup.objects.filter(campaign=original):

@@ -172,13 +172,14 @@ def launch(campaign_pk: int) -> Campaign:
     )
 
 
-def _start(campaign: Campaign) -> None:
+def _start(campaign: Campaign, since: datetime | None = None) -> None:
+    """Start a locked campaign; ``since`` is when it should have, where nobody asks for it now."""
     now = timezone.now()
     _move(
         campaign,
         Status.RUNNING,
         launched_at=campaign.launched_at or now,
-        breaker_since=now,
+        breaker_since=since or now,
     )
     _nudge(campaign)
     transaction.on_commit(partial(finish_if_done, campaign.pk), robust=True)
@@ -206,7 +207,7 @@ def start_if_due(campaign_pk: int, now: datetime) -> bool:
     if problem := credentials_problem(campaign):
         _move(campaign, Status.FAILED, problem)
         return False
-    _start(campaign)
+    _start(campaign, since=campaign.starts_at)
     return True
 
 

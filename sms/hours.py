@@ -11,18 +11,21 @@ from sms.campaign_models import TextCampaign, TextRecipient
 from sms.models import Message, MessagePart, Thread
 
 
-def hours_of(campaign: TextCampaign, person: TextRecipient) -> Hours:
+def hours_of(campaign: TextCampaign, person: TextRecipient, *, lawful: bool = False) -> Hours:
     """Return when a campaign may text a person: within its own windows and, where it or its account
-    is to follow the law, the law's, in every zone in which they may be."""
+    is to follow the law or the caller says ``lawful``, the law's, in every zone in which they may
+    be."""
     layers = layers_from_json(campaign.windows)
-    if campaign.follow_law or campaign.account.enforce_calling_hours:
+    if lawful or campaign.follow_law or campaign.account.enforce_calling_hours:
         layers += layers_of(person.law)
     return Hours(layers, tuple(person.zones))
 
 
-def next_hours(campaign: TextCampaign, person: TextRecipient, now: datetime) -> datetime | None:
-    """Return when a campaign may text a person next; None: it may now."""
-    hours = hours_of(campaign, person)
+def next_hours(
+    campaign: TextCampaign, person: TextRecipient, now: datetime, *, lawful: bool = False
+) -> datetime | None:
+    """Return when a campaign may text a person next, as ``hours_of``; None: it may now."""
+    hours = hours_of(campaign, person, lawful=lawful)
     return None if hours.allow(now) else hours.next_opening(now) or now + NOT_SOON
 
 

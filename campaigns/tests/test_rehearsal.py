@@ -50,6 +50,16 @@ def test_a_rehearsal_ends_when_the_lines_allow_it(campaign: Campaign):
     assert found.outcomes == {"no-answer": 10}
 
 
+def test_a_campaign_without_hours_is_rehearsed_through_the_night(campaign: Campaign):
+    campaign.max_concurrent = 1
+    campaign.save()
+    people(campaign, 10)
+
+    found = rehearse(campaign, now=NOON, samples=[Sample("no-answer", 7200.0)])
+
+    assert found.ends_at == NOON + timedelta(hours=20)
+
+
 def test_a_rehearsal_leaves_nothing_behind_and_wakes_nobody(campaign: Campaign, sent: list[str]):
     people(campaign, 3)
     carriers = CarrierAccount.objects.count()

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.errors import ApiError
+from accounts.hours.enforcement import PATIENCE
 from accounts.suppression import TEXT, is_suppressed
 from agents.variables import substitute
 from campaigns.texts.services import State, Status, move, start_if_due
@@ -58,19 +59,34 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
     )
     room, handed = AHEAD - waiting.count(), 0
     pending = campaign.recipients.filter(state=State.PENDING, send_after__lte=now)
+    is_late = room > 0 and _stood_still(campaign, now)
     # Those outside their hours are put off, and cost no room.
     for person in pending.order_by("send_after", "pk")[: AHEAD * 20]:
         if handed >= room:
             break
-        handed += _hand(campaign, person, now)
+        handed += _hand(campaign, person, now, is_late=is_late)
     if not campaign.recipients.filter(state=State.PENDING).exists():
         _end(campaign)
     return handed
 
 
-def _hand(campaign: TextCampaign, person: TextRecipient, now: datetime) -> bool:
-    """Text a person, if it is their hours; return whether it was done."""
-    if opens_at := next_hours(campaign, person, now):
+def _stood_still(campaign: TextCampaign, now: datetime) -> bool:
+    """Whether somebody was due for ``PATIENCE``, and nobody's text was handed on for as long."""
+    before = now - PATIENCE
+    started_at = [at for at in (campaign.started_at, campaign.scheduled_at) if at is not None]
+    if min(started_at, default=now) > before:
+        return False
+    if not campaign.recipients.filter(state=State.PENDING, send_after__lte=before).exists():
+        return False
+    handed = Message.objects.filter(recipient__campaign=campaign).order_by("-pk")
+    last = handed.values_list("created_at", flat=True).first()
+    return last is None or last <= before
+
+
+def _hand(campaign: TextCampaign, person: TextRecipient, now: datetime, *, is_late: bool) -> bool:
+    """Text a person, if it is their hours; return whether it was done. Of a campaign that stood
+    still they are the lawful ones."""
+    if opens_at := next_hours(campaign, person, now, lawful=is_late):
         person.send_after = opens_at
         person.save(update_fields=["send_after"])
         return False
