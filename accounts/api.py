@@ -64,7 +64,7 @@ class SuppressionsImported(serializers.Serializer[Any]):
     valid_count = serializers.IntegerField()
     new_count = serializers.IntegerField(help_text="the others were in the list already")
     invalid_count = serializers.IntegerField()
-    invalid = InvalidLine(many=True)
+    invalid = InvalidLine(many=True, help_text="The first 10,000.")
 
 
 class SuppressionsView(APIView):
@@ -151,7 +151,7 @@ class SuppressionsImportView(APIView):
             {
                 "valid_count": len(rows.valid),
                 "new_count": new,
-                "invalid_count": len(rows.invalid),
+                "invalid_count": rows.invalid_count,
                 "invalid": rows.invalid,
             }
         )

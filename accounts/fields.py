@@ -4,6 +4,7 @@ DRF's own read ``"yes"`` as true and ``5`` as ``"5"``; an API that guesses hides
 mistakes. Every complaint is ``accounts.errors``' envelope with ``details.field``.
 """
 
+import json
 import math
 from typing import Any
 
@@ -11,6 +12,20 @@ from rest_framework import serializers
 
 from accounts.errors import ApiError, invalid_field
 from accounts.phone_numbers import parse_e164
+
+# Characters of JSON that one field may be: a list shows two hundred of them.
+LARGEST_JSON = 64 * 1024
+
+
+def is_too_large(data: Any) -> bool:
+    """Return whether a JSON value takes more than ``LARGEST_JSON`` characters."""
+    return len(json.dumps(data)) > LARGEST_JSON
+
+
+def check_size(name: str, data: Any) -> None:
+    """Raise ApiError ``invalid_request`` for a field's JSON value that is too large."""
+    if is_too_large(data):
+        raise invalid_field(name, f"is too large: at most {LARGEST_JSON} characters of JSON.")
 
 
 class Text(serializers.CharField):
@@ -136,6 +151,8 @@ class Items(serializers.ListField):
             raise invalid_field(name, "must be an array of objects.")
         if len(data) > self.most:
             raise invalid_field(name, f"has {len(data)} items; at most {self.most} are allowed.")
+        for index, item in enumerate(data):
+            check_size(f"{name}.{index}", item)
         return data
 
 
@@ -145,6 +162,7 @@ class Object(serializers.DictField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise invalid_field(self.field_name or "", "must be an object.")
+        check_size(self.field_name or "", data)
         return data
 
 

@@ -161,7 +161,7 @@ class SuppressionAdmin(ChoosesTheOnlyAccount, ModelAdmin):
             done = {
                 "new": new,
                 "read": len(rows.valid),
-                "bad_count": len(rows.invalid),
+                "bad_count": rows.invalid_count,
                 "bad": rows.invalid[:_BAD_LINES],
             }
         title = "Import a do-not-contact list"

@@ -18,16 +18,21 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# So many lines that cannot be read are told; the rest is counted.
+INVALID_SHOWN = 10_000
 # How spreadsheets keep a number from becoming 4.47E+11, and how people group digits.
 _ORNAMENTS = re.compile(r"""^='?"?|^'|"$|[\s().\u2010-\u2015-]""")
 
 
 @dataclass(slots=True)
 class Rows:
-    """``valid`` are ``(number in E.164, scope, reason)``; ``invalid`` say which line and why."""
+    """``valid`` are ``(number in E.164, scope, reason)``; ``invalid`` say which line and why, of
+    the first ``INVALID_SHOWN``.
+    """
 
     valid: list[tuple[str, str, str]] = field(default_factory=list)
     invalid: list[dict[str, str | int]] = field(default_factory=list)
+    invalid_count: int = 0
 
 
 def read(raw: bytes) -> Rows:
@@ -116,7 +121,9 @@ def _read_line(rows: Rows, line: int, cells: list[str], columns: dict[str, int])
             raise ApiError("invalid_request", "scope must be one of: voice, text, all.")
         number = parse_e164(_ORNAMENTS.sub("", cell("phone_number")))
     except ApiError as error:
-        rows.invalid.append({"line": line, "reason": error.message})
+        rows.invalid_count += 1
+        if len(rows.invalid) < INVALID_SHOWN:
+            rows.invalid.append({"line": line, "reason": error.message})
     else:
         rows.valid.append((number, scope, cell("reason")))
 

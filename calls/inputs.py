@@ -7,7 +7,7 @@ from django.db.models import Q
 from rest_framework import serializers
 
 from accounts.errors import invalid_field, require
-from accounts.fields import E164, Object, OneOf, Text
+from accounts.fields import E164, Object, OneOf, Text, check_size
 from accounts.parsing import time_in_query
 from calls.models import Call, CallQuerySet
 
@@ -30,6 +30,7 @@ class Variables(serializers.DictField):
         for key, value in data.items():
             if isinstance(value, (dict, list)):
                 raise invalid_field(f"{name}.{key}", "must be a string, number or boolean.")
+        check_size(name, data)
         return data
 
 

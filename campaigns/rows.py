@@ -15,9 +15,11 @@ from typing import Any, BinaryIO
 import phonenumbers
 
 from accounts.errors import ApiError
+from accounts.fields import is_too_large
 
 csv.field_size_limit(64 * 1024)  # an unclosed quote swallows no more than this
 MOST_COLUMNS = 200
+LONGEST_LINE = 4 * 1024 * 1024  # characters; a file without line ends is not read into memory whole
 _PHONE = (
     "phone",
     "phone_number",
@@ -109,6 +111,8 @@ def _row_of(index: int, item: Any) -> Row:
         row.metadata = metadata
     else:
         row.problem = row.problem or "metadata must be an object."
+    if is_too_large([row.variables, row.metadata]):
+        row.problem, row.variables, row.metadata = "variables and metadata are too large.", {}, {}
     return row
 
 
@@ -170,18 +174,20 @@ class CsvFile:
         if len(record) > len(self.header) and any(c.strip() for c in record[len(self.header) :]):
             row.problem = f"has {len(record)} cells, but the header has {len(self.header)}."
             return row
+        if any("\0" in cell for cell in record):
+            return Row(index, "", line=line, problem="holds a NUL character.")
         row.phone, row.problem = undress(row.phone, self._region)
         return row
 
     def _look_at_start(self) -> tuple[int, str, list[str]]:
         text = self._text()
-        line = text.readline()
+        line = text.readline(LONGEST_LINE)
         skip = 0
-        if match := re.fullmatch(r"sep=(.)\r?\n?", line):  # Excel's own hint
-            skip, delimiter, line = 1, match[1], text.readline()
+        if match := re.fullmatch(r"sep=([^\"\r\n])\r?\n?", line):  # Excel's own hint
+            skip, delimiter, line = 1, match[1], text.readline(LONGEST_LINE)
         else:
             while line and not line.strip():
-                line = text.readline()
+                line = text.readline(LONGEST_LINE)
             delimiter = max(_DELIMITERS, key=_outside_quotes(line).count)
         text.detach()
         self._skip, self.delimiter = skip, delimiter
@@ -195,8 +201,8 @@ class CsvFile:
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         text = self._text()
         for _ in range(self._skip):
-            text.readline()
-        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+            text.readline(LONGEST_LINE)
+        reader = csv.reader(_lines(text), delimiter=self.delimiter, strict=True)
         line = 1
         try:
             for record in reader:
@@ -213,6 +219,13 @@ class CsvFile:
     def _text(self) -> io.TextIOWrapper:
         self._file.seek(0)
         return io.TextIOWrapper(self._file, self.encoding, newline="")
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise _refused(f"A line is longer than {LONGEST_LINE} characters.")
+        yield line
 
 
 def undress(cell: str, region: str | None = None) -> tuple[str, str]:

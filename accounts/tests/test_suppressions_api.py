@@ -147,6 +147,12 @@ def test_a_file_that_is_no_list_says_why(raw: bytes, why: str):
     assert refused.value.code == "invalid_csv"
 
 
+def test_of_very_many_bad_lines_the_first_are_named_and_all_are_counted():
+    rows = suppression_csv.read(b"phone_number\n" + b"x\n" * 10_001)
+
+    assert (rows.invalid_count, len(rows.invalid)) == (10_001, 10_000)
+
+
 def test_an_empty_upload_says_so(api: Api):
     answer = api.send("POST", "/import", "")
 

@@ -140,6 +140,8 @@ def test_unknown_fields_and_nulls_are_no_trouble(api: Api):
         ({"variables": ["a"]}, 400, "invalid_request", "variables"),
         ({"variables": {"a": {"b": 1}}}, 400, "invalid_request", "variables.a"),
         ({"metadata": "x"}, 400, "invalid_request", "metadata"),
+        ({"metadata": {"a": "x" * 65_536}}, 400, "invalid_request", "metadata"),
+        ({"variables": {"a": "x" * 65_536}}, 400, "invalid_request", "variables"),
         ({"voicemail_action": "sing"}, 400, "invalid_request", "voicemail_action"),
     ],
 )

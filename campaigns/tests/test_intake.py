@@ -15,7 +15,7 @@ from accounts.errors import ApiError
 from campaigns.factories import CampaignFactory, RecipientFactory
 from campaigns.intake import take_in
 from campaigns.models import Campaign
-from campaigns.rows import CsvFile, Row, rows_of_json, undress
+from campaigns.rows import LONGEST_LINE, CsvFile, Row, rows_of_json, undress
 
 ANN, BOB = "+447386172391", "+447386172392"
 
@@ -76,10 +76,22 @@ def test_any_usual_encoding_delimiter_and_line_end_reads_the_same(raw: bytes):
         (f'phone,name\n{ANN},"Ann\n{BOB},Bob\n', "begins at line 2"),
         ('phone\n"' + "x" * 200_000 + "\n", "begins at line 2"),
         ("," * 300 + "phone\n", "The header has 301 columns."),
+        ('sep="\nphone\n' + ANN, "No column is named phone."),
+        (f"sep=\r\nphone\n{ANN}", "No column is named phone."),
+        (f"phone\n{ANN}" + " " * LONGEST_LINE, "A line is longer than 4194304 characters."),
+        (" " * 3 * LONGEST_LINE, "The file is empty."),
     ],
 )
 def test_what_is_no_table_of_people_is_said_in_words(raw: bytes | str, says: str):
     assert says in refusal(raw)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+def test_a_character_that_no_database_holds_makes_a_bad_row(encoding: str):
+    head = f"phone,name\n{ANN},Ann\n".ljust(5_000, "\n")
+    rows = read(f"{head}{BOB},B\0b\n".encode(encoding))
+
+    assert [(row.phone, row.problem) for row in rows] == [(ANN, ""), ("", "holds a NUL character.")]
 
 
 def test_a_quoted_cell_may_hold_line_breaks_and_lines_are_still_counted():
@@ -180,6 +192,7 @@ def test_no_bytes_do_more_than_be_refused(raw: bytes):
         ({"phone": ANN, "variables": {"a": {}}}, "variables must be an object"),
         ({"phone": ANN, "timezone": 1}, "timezone must be a string."),
         ({"phone": ANN, "metadata": "x"}, "metadata must be an object."),
+        ({"phone": ANN, "metadata": {"a": "x" * 65_536}}, "variables and metadata are too large."),
     ],
 )
 def test_what_an_item_lacks_is_said(item: Any, problem: str):

@@ -151,6 +151,33 @@ def test_a_bad_environment_ends_the_command_in_sentences_not_in_a_traceback():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("debug", "url", "seconds"),
+    [("0", "https://a.example", 31_536_000), ("1", "https://a.example", 0), ("0", "http://a.b", 0)],
+)
+def test_a_browser_is_held_to_https_where_there_is_some_for_good(
+    debug: str, url: str, seconds: int
+):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NIXFLEX_ENV_FILE": os.devnull,
+        "DEBUG": debug,
+        "PUBLIC_URL": url,
+    }
+    ask = "from nixflex import settings; print(settings.SECURE_HSTS_SECONDS)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+
+    assert done.stdout == f"{seconds}\n"
+
+
 def test_the_example_lists_exactly_the_variables_that_settings_read():
     source = Path(django_settings.BASE_DIR / "nixflex/settings.py").read_text()
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source)) - INTERNAL
