@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from calls.live import LiveCall
 from media.audio import BYTES_PER_MS
 
 
@@ -23,6 +24,17 @@ class Hearing:
     eagerness_ms: int
     max_silence_ms: int | None = None
     keyterms: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, call: LiveCall) -> "Hearing":
+        """Return how ``call`` is to be listened to."""
+        return cls(
+            model=str(call.extras.get("transcription_model") or "nova-3"),
+            language=str(call.extras.get("transcription_language") or call.language),
+            eagerness_ms=call.response_eagerness_ms,
+            max_silence_ms=call.stt_max_silence_ms,
+            keyterms=call.keyterms,
+        )
 
 
 @dataclass(frozen=True, slots=True)

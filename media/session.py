@@ -11,20 +11,15 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 
-from agents.languages import locale_of
-from agents.model import ModelFailed as BrainFailed
-from agents.tools.base import ToolCall, ToolResult
-from agents.tools.using import use
 from calls import live
-from calls.handing_over import hand_over
-from calls.live import LiveCall, LiveEvent
+from calls.live import LiveCall
 from calls.openings import Opening
 from media import metrics
+from media.asking import ask_model, use_tools
 from media.audio import VoiceActivity, VoiceRise
 from media.beep import BeepDetector
-from media.brain import write_reply
+from media.call_log import CallLog
 from media.conversation import Conversation
 from media.events import (
     Action,
@@ -50,7 +45,6 @@ from media.events import (
     HearingLost,
     MachineVerdict,
     ModelDone,
-    ModelFailed,
     ModelText,
     Note,
     Opened,
@@ -63,7 +57,6 @@ from media.events import (
     StoreTurn,
     Tick,
     ToolsDone,
-    ToolsWanted,
     TurnEnded,
     TurnMayEnd,
     TurnResumed,
@@ -75,7 +68,9 @@ from media.events import (
 )
 from media.flight import FlightRecorder
 from media.hearing import Hearing, Told
-from media.journal import Journal, in_thread
+from media.journal import Journal
+from media.parting import TIMEOUT_S as PARTING_TIMEOUT_S
+from media.parting import hang_up, put_through
 from media.recorder import Recorder
 from media.speaker import Speaker
 from media.transcriber import Transcriber
@@ -86,7 +81,6 @@ from media.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-HANG_UP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 LONGEST_ENDPOINT_MS = 5_000
 SHORTEST_WAIT_S = 0.005
@@ -122,6 +116,7 @@ class Session:
         self._beeps = BeepDetector()
         self._voice_ended = 0  # ms; when the caller's last loud frame was heard
         self._journal = Journal()
+        self._log = CallLog(call, self._journal)
         self._flight = FlightRecorder(call, self._journal.put)
         file = f"{call.call_id}.wav"
         self._recorder = (
@@ -135,13 +130,7 @@ class Session:
             else None
         )
         self._transcriber = Transcriber(
-            Hearing(
-                model=str(call.extras.get("transcription_model") or "nova-3"),
-                language=str(call.extras.get("transcription_language") or call.language),
-                eagerness_ms=call.response_eagerness_ms,
-                max_silence_ms=call.stt_max_silence_ms,
-                keyterms=call.keyterms,
-            ),
+            Hearing.of(call),
             Told(
                 words=lambda text: self._step(Words(self.now(), text)),
                 turn_end=self._end_turn,
@@ -174,12 +163,9 @@ class Session:
                 ClauseFailed(self.now(), clause_id, error)
             ),
         )
-        self._locale = locale_of(str(call.extras.get("start_language") or call.language))
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._reply_task: asyncio.Task[None] | None = None
-        self._events: list[LiveEvent] = []
-        self._event_number = 0
 
     def now(self) -> int:
         """Ms since the call's audio began, in this process or an earlier one."""
@@ -212,7 +198,7 @@ class Session:
         # A hang-up, and what a tool has begun to do in the world, are not left halfway.
         to_finish = [task for task in self._tasks if task.get_name() in {"hang up", "tools"}]
         if to_finish:
-            await asyncio.wait(to_finish, timeout=HANG_UP_TIMEOUT_S)
+            await asyncio.wait(to_finish, timeout=PARTING_TIMEOUT_S)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -221,7 +207,7 @@ class Session:
         await self._voice.aclose()
         if self._recorder is not None:
             self._recorder.finish(self.now())
-        self._flush_events()
+        self._log.flush()
         self._flight.hand_over()
         self._journal.put(self._close_media)
         await self._journal.aclose()
@@ -316,7 +302,7 @@ class Session:
     def note(self, kind: str, /, **data: Any) -> None:
         """Add an event to the call's log."""
         self._note(Note(kind, data))
-        self._flush_events()
+        self._log.flush()
 
     def _lose_hearing(self, error: str, tries: int) -> None:
         self._note(Note("transcriber_lost", {"error": error, "tries": tries}))
@@ -339,7 +325,7 @@ class Session:
         self._flight.step(event, actions, wake_at)
         for action in actions:
             self._carry_out(action)  # never a step of its own
-        self._flush_events()
+        self._log.flush()
         self._set_alarm(wake_at)
 
     def _set_alarm(self, wake_at: int | None) -> None:
@@ -401,69 +387,24 @@ class Session:
             case Note():
                 self._note(action)
             case HandOver():
-                self._hold(self._hand_over(action), name="hang up")
+                self._hold(self._part(partial(put_through, self.call, action)), name="hang up")
             case FarewellByCarrier():
-                self._hold(self._hang_up(action.reason, action.words), name="hang up")
+                goodbye = partial(hang_up, self.call, action.reason, action.words)
+                self._hold(self._part(goodbye), name="hang up")
             case HangUp():
-                self._hold(self._hang_up(action.reason), name="hang up")
+                self._hold(self._part(partial(hang_up, self.call, action.reason)), name="hang up")
 
     def _note(self, note: Note) -> None:
-        if note.kind == "interrupted":
-            metrics.INTERRUPTIONS.inc()
-        if note.kind == "speculation":
-            metrics.SPECULATIONS.labels("used" if note.data["used"] else "dropped").inc()
-        if note.kind == "model_failed":
-            metrics.PROVIDER_ERRORS.labels("model", str(note.data.get("error"))).inc()
-        if note.kind == "model_continued":
-            outcome = "went_on" if note.data["went_on"] else "nothing_new"
-            metrics.CONTINUATIONS.labels(outcome).inc()
-        self._event_number += 1
-        self._events.append(
-            LiveEvent(
-                key=f"{self.call.generation}:{self._event_number}",
-                kind=note.kind,
-                at=timezone.now(),
-                data={"t": self.now(), **note.data},
-            )
-        )
+        self._log.add(note, self.now())
 
-    def _flush_events(self) -> None:
-        if self._events:
-            events, self._events = self._events, []
-            self._journal.put(live.store_events, self.call.pk, events)
-
-    async def _hand_over(self, to: HandOver) -> None:
-        """Let the carrier put the call through. Whatever comes of that, this socket's work is done:
-        when it closes, the carrier asks what next, and is told so again.
-        """
+    async def _part(self, leave: Callable[[], Awaitable[None]]) -> None:
+        """Leave the call; then this socket's work is done, whatever came of that."""
         try:
-            async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-                await in_thread(
-                    hand_over,
-                    self.call.pk,
-                    generation=self.call.generation,
-                    to_number=to.number,
-                    kind=to.kind,
-                    after_turn=to.after_turn,
-                )
-        except Exception:
-            logger.exception("hand-over failed", extra={"call_id": self.call.call_id})
+            await leave()
         finally:
             self.done.set()
 
-    async def _hang_up(self, reason: str, words: str = "") -> None:
-        """End the call at the carrier; whatever comes of that, this socket's work is done."""
-        try:
-            async with asyncio.timeout(HANG_UP_TIMEOUT_S):
-                say = (words, self._locale) if words else None
-                await in_thread(partial(live.hang_up, say=say), self.call.pk, reason)
-        except Exception:
-            # The closed socket lets the carrier ask for the next verb, which is a hang-up as well.
-            logger.exception("hang-up failed", extra={"call_id": self.call.call_id})
-        finally:
-            self.done.set()
-
-    # --- the model --------------------------------------------------------------------------------
+    # --- the model and its tools ------------------------------------------------------------------
 
     def _cancel_reply(self) -> None:
         if self._reply_task is not None:
@@ -471,50 +412,20 @@ class Session:
             self._reply_task = None
 
     async def _reply(self, ask: AskModel) -> None:
-        call = self.call
         opening, self._opening = self._opening, None
         if opening is not None:  # it answers the first request of a call, which is for the opening
             self._forget_reply()
             self._step(ModelText(self.now(), ask.generation, opening.text))
             self._step(ModelDone(self.now(), ask.generation))
             return
-        wanted: list[ToolCall] = []
-        try:
-            async for piece in write_reply(
-                model=(ask.second and settings.LLM_FALLBACK_MODEL) or call.model,
-                system_stable=call.system_stable,
-                system_call=call.system_call,
-                messages=ask.messages,
-                tools=[tool.definition for tool in call.tools],
-                may_use_tools=ask.may_use_tools,
-            ):
-                if isinstance(piece, ToolCall):
-                    wanted.append(piece)
-                else:
-                    self._step(ModelText(self.now(), ask.generation, piece))
-        except BrainFailed as failed:
-            self._forget_reply()
-            self._step(ModelFailed(self.now(), ask.generation, str(failed)))
-        else:
-            self._forget_reply()
-            t, generation = self.now(), ask.generation
-            self._step(
-                ToolsWanted(t, generation, tuple(wanted)) if wanted else ModelDone(t, generation)
-            )
+        async for event in ask_model(self.call, ask, self.now):
+            if not isinstance(event, ModelText):
+                self._forget_reply()
+            self._step(event)
 
     async def _use_tools(self, asked: UseTools) -> None:
-        """Use tools side by side; each has a time-out of its own and never raises."""
-        results = await asyncio.gather(*(self._use_tool(one, asked.said) for one in asked.calls))
-        self._step(ToolsDone(self.now(), asked.generation, tuple(results)))
-
-    async def _use_tool(self, asked: ToolCall, said: str) -> ToolResult:
-        began = self._loop.time()
-        outcome = await use(self.call.tools, asked, said)
-        ms = round((self._loop.time() - began) * 1000)
-        if outcome.booking is not None:
-            self._journal.put(live.store_booking, self.call.pk, outcome.booking)
-        self._note(Note("tool", {"name": asked.name, "ms": ms, "failed": outcome.failed}))
-        return ToolResult(asked, outcome)
+        results = await use_tools(self.call, asked, self._journal, self._note)
+        self._step(ToolsDone(self.now(), asked.generation, results))
 
     def _forget_reply(self) -> None:
         """The running reply is at its end: a step of its own must not cancel it."""

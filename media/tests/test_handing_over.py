@@ -65,7 +65,7 @@ async def test_a_call_that_cannot_be_handed_over_is_the_carriers_to_ask_about(
     def broken(*_: object, **__: object) -> bool:
         raise OSError("the database is away")
 
-    monkeypatch.setattr("media.session.hand_over", broken)
+    monkeypatch.setattr("media.parting.hand_over", broken)
     call, token, line = await make(agent__transfer_number=DESK)
 
     await asks_for_a_person(providers, line, token)
