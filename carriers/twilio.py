@@ -1,57 +1,25 @@
-"""Twilio's door. Nothing else in the product imports the twilio SDK (``carriers/twiml.py`` aside).
+"""Twilio's door. Nothing else in the product imports the twilio SDK (its neighbours aside).
 
-Synchronous, one fresh connection a request: the SDK's asynchronous client sends a create-call up to
-three times after a 5xx, and a pooled connection that died in between makes a harmless failure look
-like a sent request.
+Synchronous; what a request may come to, and how it goes out, is in ``twilio_session``.
 """
 
-import logging
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from ssl import SSLCertVerificationError
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import requests
 from django.conf import settings
-from django.utils import timezone
-from twilio.base.exceptions import TwilioException
-from twilio.base.version import Version
-from twilio.http.http_client import TwilioHttpClient
-from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    SSLError,
-)
 
-from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
+from carriers.errors import Ambiguous, Refused
+from carriers.twilio_session import Account as Account
+from carriers.twilio_session import Session
 
-CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 15.0
-TOO_MANY_REQUESTS = 20429
 CALL_IS_OVER = 21220  # "Call is not in-progress. Cannot redirect."
-NOT_FOUND = 20404
-_FIRST_CODE = 10000
-_SDK_PREFIX = re.compile(r"^Unable to \w+ record: ")
 _PAGE = 50
 _MEDIA_AT_MOST = 10  # of one text
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Credentials of one Twilio account: ``AC…`` and its auth token."""
-
-    sid: str
-    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,119 +77,13 @@ class CarrierMessage:
     media: tuple[dict[str, str], ...] = ()  # of received ones: url, content_type
 
 
-class _Http(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no types
-    """The SDK's transport, sent to ``TWILIO_API_URL``, with time-outs (the SDK's own default is to
-    wait for ever)."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_connections=True, max_retries=0)
-        self.timeout = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-        self.ahead = timedelta()  # our clock of the carrier's, by its last answer
-        if urlsplit(settings.TWILIO_API_URL).hostname in _LOOPBACK:
-            self.session.trust_env = False  # no proxy stands between us and ourselves
-
-    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
-        asked_at = timezone.now()
-        response = super().request(method, here(url), *args, **kwargs)
-        self.ahead = _ahead(response, asked_at, timezone.now())
-        return response
-
-    def log_request(self, kwargs: dict[str, Any]) -> None:
-        """Nothing: the SDK would log queries, which hold phone numbers."""
-
-
-def _ahead(response: Response, asked_at: datetime, answered_at: datetime) -> timedelta:
-    """Return by how much our clock is ahead of the carrier's, going by the Date of its answer: the
-    least that it may be."""
-    try:
-        theirs = parsedate_to_datetime((response.headers or {}).get("Date", ""))
-    except ValueError:
-        return timedelta()
-    if theirs.tzinfo is None:
-        return timedelta()
-    least = asked_at - theirs - timedelta(seconds=1)  # it is cut to whole seconds
-    return max(least, timedelta()) or min(answered_at - theirs, timedelta())
-
-
-def here(url: str) -> str:
-    """Return ``url`` with every twilio.com product domain replaced by ``TWILIO_API_URL``, if that
-    is elsewhere."""
-    base, asked = urlsplit(settings.TWILIO_API_URL), urlsplit(url)
-    ours = (base.hostname or "").endswith("twilio.com")
-    if ours or not (asked.hostname or "").endswith(".twilio.com"):
-        return url
-    path = base.path.rstrip("/") + asked.path
-    return urlunsplit((base.scheme, base.netloc, path, asked.query, ""))
-
-
-class _Session:
-    """One SDK client for one request, its connection closed and its failures translated.
-
-    ``creates`` says that sending the request twice would do the thing twice: then only an answer
-    that carries the carrier's own error code, or a connection that never came up, counts as
-    "nothing happened".
-    """
-
-    def __init__(self, account: Account, *, creates: bool = False) -> None:
-        self._http = _Http()
-        self._client = Client(account.sid, account.token, http_client=self._http)
-        self._creates = creates
-
-    def __enter__(self) -> Client:
-        return self._client
-
-    def __exit__(self, _: object, failure: BaseException | None, __: object) -> None:
-        self._http.session.close()
-        if failure is None or not isinstance(failure, Exception):
-            return
-        raise _translated(failure, creates=self._creates) from failure
-
-
-def _translated(failure: Exception, *, creates: bool) -> Exception:
-    if isinstance(failure, CarrierError):
-        return failure
-    if isinstance(failure, TwilioException):
-        match failure.args:
-            case (_, Response() as answer):  # a list's failure has nothing of the answer read
-                failure = Version.exception("GET", "", answer, "")
-        status = int(getattr(failure, "status", 0) or 0)
-        code = int(getattr(failure, "code", 0) or 0)
-        words = str(getattr(failure, "msg", "") or getattr(failure, "detail", "") or "")
-        words = _SDK_PREFIX.sub("", words).removeprefix(": ")
-        if status == HTTPStatus.TOO_MANY_REQUESTS or code == TOO_MANY_REQUESTS:
-            return Unavailable(f"{TOO_MANY_REQUESTS}: {words}")
-        is_client_error = 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
-        # Without an error code in the body (the SDK then repeats the status) a proxy may have
-        # answered.
-        if is_client_error and (code >= _FIRST_CODE or not creates):
-            return Refused(code or status, words, status)
-        return Ambiguous(f"HTTP {status}") if creates else Unavailable(f"HTTP {status}")
-    if isinstance(failure, requests.RequestException) and _was_never_sent(failure):
-        return Unavailable(type(failure).__name__)
-    if creates:
-        return Ambiguous(type(failure).__name__)
-    if isinstance(failure, (requests.RequestException, ValueError)):
-        return Unavailable(type(failure).__name__)
-    return failure
-
-
-def _was_never_sent(failure: requests.RequestException) -> bool:
-    if isinstance(failure, requests.ConnectTimeout):
-        return True
-    cause = failure.args[0] if failure.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    if isinstance(reason, SSLError):
-        return bool(reason.args) and isinstance(reason.args[0], SSLCertVerificationError)
-    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
-
-
 # --- the account --------------------------------------------------------------------------------
 
 
 def standing(account: Account) -> Standing:
     """Return how the account stands. Raises ``Refused`` (``is_wrong_credentials`` tells a wrong SID
     or token) and ``Unavailable``."""
-    with _Session(account) as client:
+    with Session(account) as client:
         found = client.api.v2010.accounts(account.sid).fetch()
         return Standing(status=str(found.status or ""), is_trial=str(found.type) == "Trial")
 
@@ -234,7 +96,7 @@ def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
 
     Raises ``Refused`` (``is_wrong_credentials`` tells a wrong SID or token) and ``Unavailable``.
     """
-    with _Session(account) as client:
+    with Session(account) as client:
         found = client.incoming_phone_numbers.list(phone_number=phone_number, limit=_PAGE)
         for number in found:
             if number.phone_number == phone_number:  # the filter also matches parts
@@ -244,7 +106,7 @@ def find_number(account: Account, phone_number: str) -> OwnedNumber | None:
 
 def owned_numbers(account: Account) -> list[OwnedNumber]:
     """Return every number that the account holds."""
-    with _Session(account) as client:
+    with Session(account) as client:
         return [
             _owned(number) for number in client.incoming_phone_numbers.list(page_size=20 * _PAGE)
         ]
@@ -288,7 +150,7 @@ def point_number_at(
         if sms_url is not None
         else {}
     )
-    with _Session(account) as client:
+    with Session(account) as client:
         client.incoming_phone_numbers(number_sid).update(
             voice_url=voice_url,
             voice_method="POST",
@@ -330,7 +192,7 @@ def dial(
         if amd_url
         else {}
     )
-    with _Session(account, creates=True) as client:
+    with Session(account, creates=True) as client:
         call = client.calls.create(
             to=to,
             from_=from_,
@@ -351,13 +213,13 @@ def dial(
 
 def fetch_call(account: Account, sid: str) -> CarrierCall:
     """Return the call as the carrier has it now (eventually consistent: callbacks are newer)."""
-    with _Session(account) as client:
+    with Session(account) as client:
         return _seen(client.calls(sid).fetch())
 
 
 def calls_within(account: Account, sid: str) -> list[CarrierCall]:
     """Return the legs that the call ``sid`` dialled, in the carrier's order."""
-    with _Session(account) as client:
+    with Session(account) as client:
         return [_seen(call) for call in client.calls.list(parent_call_sid=sid, limit=_PAGE)]
 
 
@@ -367,7 +229,7 @@ def list_calls(account: Account, to: str, from_: str, since: datetime) -> list[C
 
     The carrier's own time filter is by start, which a queued call has not got yet.
     """
-    with _Session(account) as client:
+    with Session(account) as client:
         listed = client.calls.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
         ahead = client.http_client.ahead
         calls = [
@@ -395,7 +257,7 @@ def _seen(call: Any) -> CarrierCall:
 def hang_up(account: Account, sid: str) -> None:
     """End the call, whatever it is doing. A call that is over, or unknown, counts as ended."""
     try:
-        with _Session(account) as client:
+        with Session(account) as client:
             client.calls(sid).update(status="completed")
     except Refused as refusal:
         if refusal.code != CALL_IS_OVER and not refusal.is_not_found:
@@ -412,7 +274,7 @@ def redirect(
     """
     program = {"twiml": twiml} if twiml else {"url": url, "method": "POST"}
     limit = {} if time_limit_s is None else {"time_limit": time_limit_s}
-    with _Session(account) as client:
+    with Session(account) as client:
         client.calls(sid).update(**program, **limit)
 
 
@@ -429,7 +291,7 @@ def send_message(
     (not sent, and never will be; 21610: the person opted out), ``Unavailable`` (not sent; later
     perhaps) and ``Ambiguous`` (it may be sent: find out, never ask again).
     """
-    with _Session(account, creates=True) as client:
+    with Session(account, creates=True) as client:
         message = client.messages.create(to=to, from_=from_, body=body, status_callback=status_url)
         if not message.sid:
             raise Ambiguous("the answer names no message")
@@ -438,14 +300,14 @@ def send_message(
 
 def fetch_message(account: Account, sid: str) -> CarrierMessage:
     """Return the text as the carrier has it now."""
-    with _Session(account) as client:
+    with Session(account) as client:
         return _read(client.messages(sid).fetch())
 
 
 def list_messages(account: Account, to: str, from_: str, since: datetime) -> list[CarrierMessage]:
     """Return the account's texts from ``from_`` to ``to`` that were created at or after ``since``,
     oldest first, ``created_at`` by our clock."""
-    with _Session(account) as client:
+    with Session(account) as client:
         listed = client.messages.list(to=to, from_=from_, limit=_PAGE, page_size=_PAGE)
         ahead = client.http_client.ahead
         messages = [
@@ -459,7 +321,7 @@ def list_messages(account: Account, to: str, from_: str, since: datetime) -> lis
 def received_messages(account: Account, to: str, since: datetime) -> list[CarrierMessage]:
     """Return the texts that people sent to ``to`` at or after ``since``, oldest first; of very many
     the newest."""
-    with _Session(account) as client:
+    with Session(account) as client:
         messages = [
             replace(_read(message), media=_media(client, message))
             for message in client.messages.list(
@@ -522,7 +384,3 @@ def verify_socket_signature(token: str, signature: str) -> bool:
         }
     validator = RequestValidator(token)
     return any(bool(validator.validate(candidate, {}, signature)) for candidate in sorted(urls))
-
-
-# The SDK's transport logs each response's headers at INFO.
-logging.getLogger("twilio.http_client").setLevel(logging.WARNING)

@@ -10,7 +10,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutErr
 
 from carriers import twilio
 from carriers.errors import Ambiguous, Refused, Unavailable
-from carriers.twilio import Account
+from carriers.twilio_session import Account, here
 
 ACCOUNT = Account(sid="AC" + "0" * 32, token="secret-token")
 BASE = f"https://telco.test/base/2010-04-01/Accounts/{ACCOUNT.sid}"
@@ -225,12 +225,12 @@ def test_the_list_of_calls_leaves_out_older_ones(telco: Any):
 
 def test_with_the_real_address_other_product_domains_stay_theirs(settings: Any):
     settings.TWILIO_API_URL = "https://api.twilio.com"
-    assert twilio.here("https://messaging.twilio.com/v1/x?y=1") == (
+    assert here("https://messaging.twilio.com/v1/x?y=1") == (
         "https://messaging.twilio.com/v1/x?y=1"
     )
 
     settings.TWILIO_API_URL = "http://127.0.0.1:8002"
-    assert twilio.here("https://messaging.twilio.com/v1/x?y=1") == "http://127.0.0.1:8002/v1/x?y=1"
+    assert here("https://messaging.twilio.com/v1/x?y=1") == "http://127.0.0.1:8002/v1/x?y=1"
 
 
 def test_twilios_published_signature_is_valid_and_any_change_is_not():
