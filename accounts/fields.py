@@ -8,6 +8,8 @@ import json
 import math
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.errors import ApiError, invalid_field
@@ -166,6 +168,7 @@ class Object(serializers.DictField):
         return data
 
 
+@extend_schema_field(OpenApiTypes.ANY)
 class Anything(serializers.Field[Any, Any, Any, Any]):
     """Whatever was sent, as it is; who uses it checks it."""
 

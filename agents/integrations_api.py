@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -95,17 +95,17 @@ class _SlotView(APIView):
 
 def _documented(name: str, takes: type[serializers.Serializer[Any]] = UrlInput) -> Any:
     def documented(view: type[_SlotView]) -> type[_SlotView]:
-        answers = {200: OpenApiTypes.OBJECT}
-        for method in ("get", "put", "delete"):
-            extended: type[_SlotView] = extend_schema(
-                methods=[method.upper()],
+        described = {
+            method: extend_schema(
                 operation_id=f"{name}_{method}",
                 tags=["Integrations"],
                 request=takes if method == "put" else None,
-                responses=answers,
-            )(view)
-            view = extended
-        return view
+                responses={200: OpenApiTypes.OBJECT},
+            )
+            for method in ("get", "put", "delete")
+        }
+        shown: type[_SlotView] = extend_schema_view(**described)(view)
+        return shown
 
     return documented
 

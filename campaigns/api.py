@@ -5,7 +5,12 @@ from typing import Any, BinaryIO, cast
 
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -91,6 +96,11 @@ class LaunchView(APIView):
         if error := _launched(campaign):
             return _refusal(error)
         return _moved(campaign)
+
+
+@extend_schema_view(post=extend_schema(operation_id="calls_batch_launch"))
+class BatchLaunchView(LaunchView):
+    """The same, under the address that the SDKs know."""
 
 
 class CampaignsView(APIView):

@@ -4,7 +4,9 @@ from campaigns import api
 
 urlpatterns = [
     path("calls/batch", api.BatchView.as_view(), name="batch"),
-    path("calls/batch/<str:campaign_id>/launch", api.LaunchView.as_view(), name="batch-launch"),
+    path(
+        "calls/batch/<str:campaign_id>/launch", api.BatchLaunchView.as_view(), name="batch-launch"
+    ),
     path("campaigns", api.CampaignsView.as_view(), name="campaigns"),
     path("campaigns/<str:campaign_id>", api.CampaignView.as_view(), name="campaign"),
     path("campaigns/<str:campaign_id>/launch", api.LaunchView.as_view(), name="campaign-launch"),

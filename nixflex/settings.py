@@ -50,6 +50,13 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if _public.scheme in {"http", "https"} else []
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Browsers that were here once ask by https alone; of other hosts below this name we know nothing.
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if _public.scheme == "https" and not DEBUG else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # so no HSTS for other hosts,
+    "security.W021",  # and not for ever
+    "security.W008",  # the proxy ends TLS, and redirects what comes without
+]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 # A browser that came once by https comes by nothing else for a year; a development tunnel is gone
 # sooner.
@@ -316,6 +323,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Several serializers show these: without a name of its own each would get a number.
+    "ENUM_NAME_OVERRIDES": {
+        "CampaignStatusEnum": "campaigns.models.Campaign.Status",
+        "MessageStatusEnum": "sms.models.Message.Status",
+    },
 }
 LOGGING = logging_config(debug=DEBUG)
 FORMAT_MODULE_PATH = "nixflex.formats"

@@ -198,3 +198,30 @@ def test_the_example_explains_each_variable():
             explained = False
         else:
             assert explained, f"no comment above {line}"
+
+
+def test_a_good_server_gets_no_warning_that_nobody_can_act_upon():
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NIXFLEX_ENV_FILE": os.devnull,
+        "SANDBOX": "0",
+        "SECRET_KEY": "vR4-" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP",
+        "FIELD_ENCRYPTION_KEYS": "dGhlLXRlc3RzLWtleS1pcy1rbm93bi10by1hbGwtISE=",
+        "PUBLIC_URL": "https://calls.example.com",
+        "DATABASE_URL": "postgres://nixflex:secret@db.example.com/nixflex",
+        "REDIS_URL": "redis://valkey.example.com:6379/0",
+        "DEEPGRAM_API_KEY": "a-key",
+        "ANTHROPIC_API_KEY": "a-key",
+    }
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level=WARNING"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == "System check identified no issues (3 silenced).\n"
