@@ -48,8 +48,8 @@ def api_key() -> str:
 def prepare(api: Api) -> str:
     """Make the demo's agent, with today's settings, and import its number; return the agent's id.
 
-    The number is imported anew each time: a sandbox that was just started does not know yet whose
-    it is. Of the people nothing is known from an earlier run, so the first call is a first call.
+    The number is imported anew each time: our address may be another than it was. Of the people
+    nothing is known from an earlier run, so the first call is a first call.
     """
     # The telephone company of an earlier run is gone, and with it every call of then.
     for call in Call.objects.unfinished():

@@ -70,7 +70,10 @@ def processes() -> list[Process]:
         needed.append(
             Process(
                 "sandbox",
-                (python, "-m", "sandbox", f"--port={settings.SANDBOX_PORT}", f"--only={parts}"),
+                (
+                    *(python, "-m", "sandbox", f"--port={settings.SANDBOX_PORT}"),
+                    *(f"--only={parts}", f"--keep={settings.DATA_DIR / 'sandbox-numbers.json'}"),
+                ),
                 port=settings.SANDBOX_PORT,
                 port_variable="SANDBOX_PORT",
             )

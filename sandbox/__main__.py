@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 from aiohttp import web
@@ -48,6 +49,9 @@ def _options() -> argparse.Namespace:
         default=float(os.environ.get("SANDBOX_CPS", "1")),
         help="calls per second",
     )
+    parser.add_argument(
+        "--keep", type=Path, help="a file in which the numbers' webhooks outlive a restart"
+    )
     options = parser.parse_args()
     options.only = [part for part in options.only.split(",") if part]
     if unknown := set(options.only) - set(PARTS):
@@ -80,7 +84,9 @@ async def _serve(options: argparse.Namespace, parent: int) -> int:
         origin,
     )
     runner = web.AppRunner(
-        build(options.only, cps=options.cps, origin=origin), access_log=None, shutdown_timeout=2.0
+        build(options.only, cps=options.cps, origin=origin, keep=options.keep),
+        access_log=None,
+        shutdown_timeout=2.0,
     )
     await runner.setup()
     try:

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
@@ -40,18 +41,22 @@ def build(
     directory: Directory | None = None,
     cps: float = 1.0,
     origin: str = "",
+    keep: Path | None = None,
 ) -> web.Application:
     """The application with the named parts.
 
     ``directory`` says who answers a number; by default ``sandbox.people`` where speech is loaded,
     else everybody is a ``SilentPerson``. ``origin`` is our base URL as others reach it.
+    ``keep`` is a file for what the carrier knows of its numbers after a restart.
     """
     wanted = set(parts)
     app = web.Application(client_max_size=LARGEST_BODY)
     app[STATE] = {"simulation": True, "parts": sorted(wanted), "warm": False}
     app.add_routes([web.get("/_sandbox/health", _health), *journal.routes(), *faults.routes()])
     if "carrier" in wanted:
-        app.cleanup_ctx.append(install(directory or _people(wanted), cps=cps, origin=origin))
+        app.cleanup_ctx.append(
+            install(directory or _people(wanted), cps=cps, origin=origin, keep=keep)
+        )
         app.add_routes(rest_routes.routes())
     for part, names in MODULES.items():
         if part in wanted:

@@ -86,6 +86,7 @@ async def _update(request: web.Request, carrier: Carrier) -> web.Response:
             changes[key] = form[name] or (None if key == "trunk_sid" else "")
     number.settings.update(changes)
     number.updated = now()
+    carrier.keep_numbers()
     note("number_updated", number=number.phone_number, changes=changes)
     return web.json_response(number.resource())
 
