@@ -13,6 +13,11 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # the sandbox's people live there, and nobody else's phone can ring.
 _RESERVED = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
 
+# What people and spreadsheets put around and between digits.
+_DRESSING = re.compile(r"[\s().\-‐-―/\u200e\u200f\u202a-\u202e\ufeff]+")
+_FORMULA = re.compile(r"""=\s*(?:T\()?\s*"?\s*([^"()]*)"?\s*\)?""", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"[0-9]+([.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+
 
 def parse_e164(value: Any, field: str = "phone_number") -> str:
     """Return ``value`` if it is a real number in E.164, as ``+447446466847``.
@@ -48,6 +53,29 @@ def parsed(value: str) -> phonenumbers.PhoneNumber:
     """Return a number in E.164 as the numbering plans see it; not to be changed. Whoever reads many
     asks several things of each. Raises NumberParseException."""
     return phonenumbers.parse(value)
+
+
+def undress(cell: str, region: str | None = None) -> tuple[str, str]:
+    """Return a telephone number without what spreadsheets and people put around it, and what is
+    wrong with it, else ""; whether it is a real number is for ``parse_e164``."""
+    text = cell.strip().lstrip("'’")
+    if match := _FORMULA.fullmatch(text):
+        text = match[1].strip()
+    if _SCIENTIFIC.fullmatch(text):
+        return cell, (
+            f"phone was changed to {text} by a spreadsheet, and its last digits are lost. "
+            "Format the column as text."
+        )
+    digits = _DRESSING.sub("", text.replace("(0)", ""))
+    if digits.startswith("00"):
+        digits = f"+{digits[2:]}"
+    if region and digits.isascii() and digits.isdigit():
+        try:
+            number = phonenumbers.parse(digits, region)
+        except phonenumbers.NumberParseException:
+            return digits, ""
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), ""
+    return digits, ""
 
 
 def _why_not_valid(number: phonenumbers.PhoneNumber) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from accounts.errors import ApiError
 from accounts.models import Suppression
-from accounts.phone_numbers import parse_e164
+from accounts.phone_numbers import parse_e164, undress
 from accounts.spreadsheets import harmless
 
 _NUMBER_COLUMNS = ("phone_number", "phone", "number", "telephone", "mobile", "to_number", "e164")
@@ -20,8 +20,6 @@ _BOMS = (
 )
 # So many lines that cannot be read are told; the rest is counted.
 INVALID_SHOWN = 10_000
-# How spreadsheets keep a number from becoming 4.47E+11, and how people group digits.
-_ORNAMENTS = re.compile(r"""^='?"?|^'|"$|[\s().\u2010-\u2015-]""")
 
 
 @dataclass(slots=True)
@@ -119,7 +117,10 @@ def _read_line(rows: Rows, line: int, cells: list[str], columns: dict[str, int])
     try:
         if scope not in Suppression.Scope.values:
             raise ApiError("invalid_request", "scope must be one of: voice, text, all.")
-        number = parse_e164(_ORNAMENTS.sub("", cell("phone_number")))
+        number, problem = undress(cell("phone_number"))
+        if problem:
+            raise ApiError("invalid_phone_format", problem)
+        number = parse_e164(number)
     except ApiError as error:
         rows.invalid_count += 1
         if len(rows.invalid) < INVALID_SHOWN:

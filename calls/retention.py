@@ -26,6 +26,7 @@ from agents.numbers import release_number
 from calls.models import Call, CallQuerySet
 from calls.outputs import CallOutput
 from calls.signals import account_closed, person_exported, person_forgotten, too_old
+from sms import recovery
 from sms.models import Message, Thread, ToolRound
 from webhooks import outbox
 
@@ -74,7 +75,7 @@ def delete_call(account: Account, call_id: str) -> Erased:
 def delete_all(account: Account) -> Erased:
     """Erase every finished call of an account, and every text."""
     calls, recordings = _erase_all(Call.objects.of(account))
-    return Erased(calls, recordings, _erase_texts(account, Thread.objects.filter(account=account)))
+    return Erased(calls, recordings, _erase_texts(account))
 
 
 def purge(now: datetime | None = None) -> bool:
@@ -83,6 +84,7 @@ def purge(now: datetime | None = None) -> bool:
     old = Call.objects.filter(created_at__lt=before)
     calls, _ = _erase_all(old, at_most=PURGE_AT_MOST)
     texts = _purge_texts(before)
+    recovery.forget_erased(now or timezone.now())
     too_old.send(Call, before=before)
     history.forget_before(before)
     outbox.delete_before(before)
@@ -102,8 +104,7 @@ def forget_person(account: Account, person: str) -> Erased:
     if calls.unfinished().exists():
         raise ApiError("call_in_progress", "There is a call with this number right now.", 409)
     erased, recordings = _erase_all(calls)
-    threads = Thread.objects.filter(account=account, their_number=person)
-    texts = _erase_texts(account, threads)
+    texts = _erase_texts(account, person)
     history.forget(account, person)
     suppression.erase_number(account, person)
     person_forgotten.send(Account, account=account, phone_number=person)
@@ -119,7 +120,7 @@ def close_account(account: Account) -> None:
     Account.objects.filter(pk=account.pk).update(is_active=False)
     account_closed.send(Account, account=account)
     _erase_all(Call.objects.of(account), finished_only=False)
-    _erase_texts(account, Thread.objects.filter(account=account))
+    _erase_texts(account)
     for number in PhoneNumber.objects.of(account):
         release_number(account, number.phone_number)
     outbox.forget_account(account)
@@ -207,13 +208,12 @@ def _delete_recording(call: Call) -> bool:
     return existed
 
 
-def _erase_texts(account: Account, threads: Any) -> int:
-    """Delete threads with their messages; return how many messages that were."""
-    ids = list(Message.objects.filter(thread__in=threads).values_list("message_id", flat=True))
+def _erase_texts(account: Account, person: str | None = None) -> int:
+    """Delete the texts of a person, else of everybody; return how many messages that were."""
     with transaction.atomic():
+        ids = recovery.erase(account, person)
         outbox.erase(account, ids)
         Note.objects.filter(account=account, source__in=ids).delete()
-        threads.delete()
     return len(ids)
 
 

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-import phonenumbers
-
 from accounts.errors import ApiError
 from accounts.fields import is_too_large
+from accounts.phone_numbers import undress
 
 csv.field_size_limit(64 * 1024)  # an unclosed quote swallows no more than this
 MOST_COLUMNS = 200
@@ -47,9 +46,6 @@ _NOT_TEXT = (
     (b"{\\rtf", "a rich text document"),
 )
 _DELIMITERS = ",;\t|"
-_DRESSING = re.compile(r"[\s().\-‐-―/\u200e\u200f\u202a-\u202e\ufeff]+")
-_FORMULA = re.compile(r"""=\s*(?:T\()?\s*"?\s*([^"()]*)"?\s*\)?""", re.IGNORECASE)
-_SCIENTIFIC = re.compile(r"[0-9]+([.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -226,29 +222,6 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
         if len(line) == LONGEST_LINE:
             raise _refused(f"A line is longer than {LONGEST_LINE} characters.")
         yield line
-
-
-def undress(cell: str, region: str | None = None) -> tuple[str, str]:
-    """Return a telephone number without what spreadsheets and people put around it, and what is
-    wrong with it, else ""; whether it is a real number is for ``parse_e164``."""
-    text = cell.strip().lstrip("'’")
-    if match := _FORMULA.fullmatch(text):
-        text = match[1].strip()
-    if _SCIENTIFIC.fullmatch(text):
-        return cell, (
-            f"phone was changed to {text} by a spreadsheet, and its last digits are lost. "
-            "Format the column as text."
-        )
-    digits = _DRESSING.sub("", text.replace("(0)", ""))
-    if digits.startswith("00"):
-        digits = f"+{digits[2:]}"
-    if region and digits.isascii() and digits.isdigit():
-        try:
-            number = phonenumbers.parse(digits, region)
-        except phonenumbers.NumberParseException:
-            return digits, ""
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), ""
-    return digits, ""
 
 
 def _refused(why: str) -> ApiError:

@@ -1,4 +1,5 @@
-"""What the carrier brought and no worker has taken in yet: people's texts, and its reports on ours.
+"""What the carrier brought and no worker has taken in yet: people's texts, and its reports on ours;
+and what it is not to bring again.
 
 Committed before the carrier has its answer, and deleted in the transaction that takes it in. So a
 row that is here is still to be taken in, and one that is not was taken in once.
@@ -7,6 +8,7 @@ row that is here is still to be taken in, and one that is not was taken in once.
 from django.db import models
 from django.utils import timezone
 
+from accounts.models import Account
 from agents.models import PhoneNumber
 
 
@@ -56,3 +58,22 @@ class Report(Waiting):
 
     class Meta:
         ordering = ["id"]
+
+
+class ErasedText(models.Model):
+    """A text that somebody wrote and that was erased here. The carrier's list still has it, and it
+    is not to come back (``sms/recovery.py``)."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    carrier_sid = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "carrier_sid"], name="sms_erasedtext_one_per_sid"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"erased {self.pk}"

@@ -12,6 +12,7 @@ from accounts.ids import new_id
 from accounts.models import Account
 from agents.models import Agent, PhoneNumber
 from sms.arrival_models import Arrival as Arrival
+from sms.arrival_models import ErasedText as ErasedText
 from sms.arrival_models import Report as Report
 from sms.campaign_models import TextCampaign as TextCampaign
 from sms.campaign_models import TextRecipient as TextRecipient

@@ -10,11 +10,12 @@ import structlog
 from django.core.cache import cache
 from django.utils import timezone
 
+from accounts.models import Account
 from agents.models import PhoneNumber
 from carriers import twilio
 from carriers.errors import CarrierError
 from sms.inbound import receive
-from sms.models import Arrival, Message
+from sms.models import Arrival, ErasedText, Message, Thread
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,8 @@ LEAVE_TO_WEBHOOK = timedelta(seconds=30)
 OVERLAP = timedelta(minutes=2)
 # Where nobody remembers when it was looked last.
 AT_FIRST = timedelta(hours=24)
+# No list reaches further back.
+LISTED = AT_FIRST + timedelta(hours=24)
 
 
 def recover_received(now: datetime | None = None) -> int:
@@ -63,6 +66,10 @@ def _recover(number: PhoneNumber, now: datetime) -> int:
         Message.objects.of(number.account)
         .filter(carrier_sid__in=[text.sid for text in texts])
         .values_list("carrier_sid", flat=True)
+    ) | set(
+        ErasedText.objects.filter(
+            account=number.account, carrier_sid__in=[text.sid for text in texts]
+        ).values_list("carrier_sid", flat=True)
     )
     lost = [
         Arrival(
@@ -83,3 +90,31 @@ def _recover(number: PhoneNumber, now: datetime) -> int:
         log.warning("texts_recovered", number=number.pk, count=found)
     cache.set(key, now, None)
     return found
+
+
+def erase(account: Account, person: str | None = None) -> list[str]:
+    """Erase the texts of a person, else of everybody, with their threads; return the messages' ids.
+    None of them comes back out of the carrier's list. In the caller's transaction."""
+    threads = Thread.objects.filter(account=account)
+    waiting = Arrival.objects.filter(number__account=account)
+    if person is not None:
+        threads = threads.filter(their_number=person)
+        waiting = waiting.filter(from_number=person)
+    listed = Message.objects.inbound().filter(
+        thread__in=threads, created_at__gt=timezone.now() - LISTED
+    )
+    # Those that wait first: a worker that has one stores it before they are gone.
+    sids = [*waiting.values_list("carrier_sid", flat=True)]
+    waiting.delete()
+    sids += listed.values_list("carrier_sid", flat=True)
+    erased = [ErasedText(account=account, carrier_sid=sid) for sid in sids]
+    ErasedText.objects.bulk_create(erased, ignore_conflicts=True)
+    messages = Message.objects.filter(thread__in=threads)
+    ids = list(messages.values_list("message_id", flat=True))
+    threads.delete()
+    return ids
+
+
+def forget_erased(now: datetime) -> None:
+    """Drop what is no longer in the carrier's list."""
+    ErasedText.objects.filter(at__lt=now - LISTED).delete()

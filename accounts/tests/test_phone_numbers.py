@@ -3,7 +3,10 @@ import pytest
 from accounts.errors import ApiError
 from accounts.logs import without_numbers
 from accounts.paging import page_of
-from accounts.phone_numbers import number_in_path, parse_e164
+from accounts.phone_numbers import number_in_path, parse_e164, undress
+from accounts.suppression_csv import read
+
+ANN = "+447386172391"
 
 
 @pytest.mark.parametrize(
@@ -105,3 +108,43 @@ def test_a_log_line_shows_nobodys_number():
     )
 
     assert line["event"] == "Not Found: /v1/phone-numbers/+*** +***"
+
+
+# --- as people and spreadsheets write them --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ANN,
+        "+44 7386 172391",
+        "+44 (0)7386-172391",
+        "0044 7386 172391",
+        "'+447386172391",
+        '="+447386172391"',
+        "=+447386172391",
+        "\u202a+447386172391\u202c",
+        "\u00a0+44.7386.172391 ",
+    ],
+)
+def test_what_people_and_spreadsheets_put_around_a_number_is_taken_off(cell: str):
+    assert undress(cell) == (ANN, "")
+
+
+def test_a_do_not_contact_file_names_a_person_in_every_form_in_which_a_campaign_may():
+    sheet = 'phone\n+44 (0)7386-172391\n0044 7386 172391\n"=""+447386172391"""\n+44/7386/172391\n'
+
+    assert [number for number, _, _ in read(sheet.encode()).valid] == [ANN] * 4
+    assert read(b"phone\n4.47386E+11\n").invalid[0]["line"] == 2
+
+
+def test_a_number_in_national_form_needs_a_country():
+    assert undress("07386 172391", "GB") == (ANN, "")
+    assert undress("07386 172391") == ("07386172391", "")
+
+
+def test_a_number_that_lost_its_digits_in_a_spreadsheet_is_not_guessed():
+    phone, problem = undress("4.47386E+11")
+
+    assert phone == "4.47386E+11"
+    assert "its last digits are lost" in problem

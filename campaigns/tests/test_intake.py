@@ -15,7 +15,7 @@ from accounts.errors import ApiError
 from campaigns.factories import CampaignFactory, RecipientFactory
 from campaigns.intake import take_in
 from campaigns.models import Campaign
-from campaigns.rows import LONGEST_LINE, CsvFile, Row, rows_of_json, undress
+from campaigns.rows import LONGEST_LINE, CsvFile, Row, rows_of_json
 
 ANN, BOB = "+447386172391", "+447386172392"
 
@@ -129,36 +129,6 @@ def test_more_cells_than_the_header_has_make_a_bad_row():
     (row,) = read(f"phone,name\n{ANN},Ann,extra\n")
 
     assert row.problem == "has 3 cells, but the header has 2."
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        ANN,
-        "+44 7386 172391",
-        "+44 (0)7386-172391",
-        "0044 7386 172391",
-        "'+447386172391",
-        '="+447386172391"',
-        "=+447386172391",
-        "\u202a+447386172391\u202c",
-        "\u00a0+44.7386.172391 ",
-    ],
-)
-def test_what_people_and_spreadsheets_put_around_a_number_is_taken_off(cell: str):
-    assert undress(cell) == (ANN, "")
-
-
-def test_a_number_in_national_form_needs_a_country():
-    assert undress("07386 172391", "GB") == (ANN, "")
-    assert undress("07386 172391") == ("07386172391", "")
-
-
-def test_a_number_that_lost_its_digits_in_a_spreadsheet_is_not_guessed():
-    phone, problem = undress("4.47386E+11")
-
-    assert phone == "4.47386E+11"
-    assert "its last digits are lost" in problem
 
 
 def test_a_formula_in_another_column_is_only_text():
