@@ -10,8 +10,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -48,6 +49,9 @@ _PRIVATE = tuple(
     )
 )
 RESPONSE_AT_MOST = 100 * 1024
+# Of their own: a name whose server is silent holds a thread for many seconds, and the loop's few
+# are those by which calls find the speech service and the model.
+_resolvers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="customers-names")
 
 
 class RequestFailed(Exception):
@@ -149,8 +153,14 @@ async def _checked_address(target: httpx.URL) -> str:
     port = target.port or (443 if target.scheme == "https" else 80)
     try:
         # The resolver also reads 2130706433, 0x7f.1 and 017700000001.
-        found = await asyncio.get_running_loop().getaddrinfo(
-            target.raw_host.decode("ascii"), port, type=socket.SOCK_STREAM
+        found = await asyncio.get_running_loop().run_in_executor(
+            _resolvers,
+            partial(
+                socket.getaddrinfo,
+                target.raw_host.decode("ascii"),
+                port,
+                type=socket.SOCK_STREAM,
+            ),
         )
     except (OSError, UnicodeError) as error:
         raise RequestFailed("unknown host") from error

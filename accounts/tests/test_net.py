@@ -1,5 +1,6 @@
 """The corpus: what must never be contacted, and how what may be is."""
 
+import asyncio
 import contextlib
 import datetime
 import socket
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from accounts import net
 from accounts.tests.loopback import Handler, serving
+from conftest import PATIENCE_S
 
 
 @dataclass
@@ -337,3 +339,22 @@ def certificate_for(name: str, folder: Path) -> Path:
     path = folder / "certificate.pem"
     path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     return path
+
+
+async def test_names_whose_server_is_silent_hold_up_nobody_elses(monkeypatch):
+    silent, loop = threading.Event(), asyncio.get_running_loop()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent.wait(PATIENCE_S))
+    asked = [
+        asyncio.create_task(net.arequest("GET", f"https://silent{n}.example", timeout_s=PATIENCE_S))
+        for n in range(100)
+    ]
+    await asyncio.sleep(0)  # each has asked
+
+    try:
+        async with asyncio.timeout(PATIENCE_S / 2):
+            assert await loop.run_in_executor(None, str, "the speech service") != ""
+    finally:
+        silent.set()
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
