@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from accounts.factories import UserFactory, operator_client
@@ -11,7 +12,7 @@ from agents.factories import (
     NoteFactory,
     PhoneNumberFactory,
 )
-from agents.models import Note
+from agents.models import Caller, Note
 
 pytestmark = pytest.mark.django_db
 PREVIEW = "/admin/agents/caller/preview/"
@@ -141,3 +142,17 @@ def test_a_callers_page_says_in_words_where_each_thing_is_known_from(office: Cli
 
     assert "Name: said in a call, 22 Nov 2026, 10:56 UTC" in shown
     assert 'href="/admin/calls/call/?q=call_1"' in shown
+
+
+def test_the_log_of_changes_does_not_remember_who_was_forgotten(office: Client):
+    caller = CallerFactory.create()
+    url = f"/admin/agents/caller/{caller.pk}/"
+
+    office.post(f"{url}change/", {"name": "Sarah Jones"})
+    office.post(f"{url}delete/", {"post": "yes"})
+
+    logged = LogEntry.objects.values_list("object_repr", "change_message")
+    assert not Caller.objects.exists()
+    assert len(logged) == 2
+    assert "Sarah" not in str(logged)
+    assert caller.caller_number not in str(logged)
