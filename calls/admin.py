@@ -27,7 +27,7 @@ from unfold.widgets import (
 from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.read_only_admin import ReadOnlyAdmin
-from agents.admin import DoingForm
+from agents.forms import DoingForm
 from agents.models import Agent, PhoneNumber
 from calls import services, talk_admin
 from calls.aftercare import analyse_again

@@ -3,7 +3,7 @@
 import asyncio
 
 from media.voicemail import AnswerClassifier
-from sandbox.speech.recogniser import Ear, Heard
+from sandbox.speech.ear import Ear, Heard
 from sandbox.speech.synthesiser import synthesise
 
 from . import corpus

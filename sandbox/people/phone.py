@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from sandbox import journal
 from sandbox.speech import synthesiser
-from sandbox.speech.recogniser import PRE_ROLL_S, Ear, Heard
+from sandbox.speech.ear import PRE_ROLL_S, Ear, Heard
 from sandbox.speech.voices import Timbre
 
 from .tones import Keypad

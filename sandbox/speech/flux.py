@@ -13,8 +13,8 @@ from aiohttp import web
 
 from . import vad
 from .door import Query, accept, admit, bad, message_of, refuse_by_fault
+from .ear import Ear, Heard, Word
 from .live import Audio, LiveSocket, too_many
-from .recogniser import Ear, Heard, Word
 
 MODELS = frozenset({"flux-general-en", "flux-general-multi"})
 LANGUAGES = frozenset(["en", "es", "fr", "de", "hi", "ru", "pt", "ja", "it", "nl"])

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from .door import Query, accept, admit, bad, message_of, refuse_by_fault, uuid_of
+from .ear import Ear, Heard, SpeechStarted, UtteranceEnded
 from .live import Audio, LiveSocket, too_many
-from .recogniser import Ear, Heard, SpeechStarted, UtteranceEnded
 
 _NAMES = """nova-3 nova-3-general nova-3-medical nova-2 nova-2-general nova-2-meeting nova-2-finance
     nova-2-conversationalai nova-2-voicemail nova-2-video nova-2-medical nova-2-drivethru

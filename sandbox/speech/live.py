@@ -13,7 +13,7 @@ from sandbox import faults
 
 from . import audio
 from .door import Query, bad
-from .recogniser import Ear
+from .ear import Ear
 
 IDLE_S = 10.0
 """Without audio or a message for this long Deepgram closes the socket (NET-0001)."""

@@ -6,7 +6,6 @@ loop is never held up. A sentence said before, in the same voice, comes from a c
 
 import asyncio
 import functools
-import time
 import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -30,8 +29,6 @@ _thread = ThreadPoolExecutor(1, thread_name_prefix="synthesiser")
 _cache: OrderedDict[tuple[object, ...], bytes] = OrderedDict()  # touched only by that thread
 _cached = 0
 _making = 0  # sentences asked for and not made yet
-load_s: float | None = None
-"""Seconds the model took to load and warm up; None until it has."""
 
 
 def _smooth(spectra: audio.Floats) -> audio.Floats:
@@ -78,11 +75,8 @@ class _Speaker(Hibari):  # type: ignore[misc]
 
 @functools.cache
 def _speaker() -> _Speaker:
-    global load_s
-    started = time.perf_counter()
     speaker = _Speaker()
     speaker("Good morning.")
-    load_s = round(time.perf_counter() - started, 2)
     return speaker
 
 

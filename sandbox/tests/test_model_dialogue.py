@@ -1,70 +1,12 @@
 """What the simulator says on prompts it has never seen, and that it invents nothing."""
 
 import itertools
-import re
-from dataclasses import dataclass
 
 import pytest
 
-from sandbox.model import phrases
 from sandbox.model.engine import reply_to
 from sandbox.model.reply import ToolUse
-from sandbox.model.values import spoken_date
-from sandbox.model.words import STOPWORDS, stem, tokens
-
-SPEAK_FIRST = "[The call has just been answered. Speak first.]"
-# Grammar, not content: what turning an instruction into speech may add.
-GRAMMAR = (
-    "i i'm i'll you your our we am are is do does did have",
-    "can could tell me whether what",
-)
-COURTESIES = " ".join(
-    itertools.chain(
-        *phrases.ENGLISH.values(), *(table.values() for table in phrases.OTHER.values())
-    )
-)
-
-
-@dataclass
-class Spoken:
-    """One side's words in a simulated call, in order."""
-
-    replies: list[str]
-    prompt: str
-    heard: list[str]
-
-
-def talk(prompt: str, *heard: str, first: str | None = SPEAK_FIRST) -> Spoken:
-    """Hold a conversation and check after each reply that it was not made up."""
-    messages: list[dict[str, str]] = []
-    replies: list[str] = []
-    for words in [*([first] if first else []), *heard]:
-        messages.append({"role": "user", "content": words})
-        body = {"model": "m", "max_tokens": 500, "system": prompt, "messages": messages}
-        reply = reply_to(body).text
-        assert reply == reply_to(body).text
-        replies.append(reply)
-        plain = re.sub(r"\[[A-Z_]+[^\]]*\]", "", reply).strip()
-        messages.append({"role": "assistant", "content": plain or "(silence)"})
-    spoken = Spoken(replies, prompt, list(heard))
-    assert_nothing_invented(spoken)
-    return spoken
-
-
-def assert_nothing_invented(spoken: Spoken) -> None:
-    """Every content word comes from the prompt, the caller or the table of courtesies.
-
-    Dates of the prompt may be spoken with their weekday and month.
-    """
-    dates = [spoken_date(iso) for iso in re.findall(r"\d{4}-\d{2}-\d{2}", spoken.prompt)]
-    source = " ".join([spoken.prompt, *spoken.heard, *dates, COURTESIES, *GRAMMAR])
-    known = {stem(word) for word in tokens(source.replace("_", " "))} | STOPWORDS
-    for reply in spoken.replies:
-        tags = re.findall(r"\[[A-Z_]+", reply)
-        assert all(tag in spoken.prompt for tag in tags)
-        reply = re.sub(r"\[[A-Z_]+", "", reply)
-        invented = [word for word in tokens(reply) if stem(word) not in known and word not in known]
-        assert invented == [], f"{invented} in {reply!r}"
+from sandbox.tests.talking import talk
 
 
 @pytest.mark.parametrize(
@@ -280,79 +222,6 @@ def test_a_phone_menu_is_answered_with_the_key_that_serves_the_purpose():
 
     assert talk(prompt, menu).replies[-1] == "[PRESS: 2]"
     assert "[" not in talk(prompt.replace("[PRESS: n]", "care"), menu).replies[-1]
-
-
-def test_a_refusal_follows_the_prompts_own_condition():
-    prompt = (
-        "You are Mia of Acme Dental. Purpose of this call: Remind the patient about their "
-        "cleaning. "
-        "If they cannot come, offer another day."
-    )
-
-    assert talk(prompt, "No, I can't make it.").replies[-1] == (
-        "I can offer you another day. Would you like that?"
-    )
-
-
-# As every agent of the product is told, after its own instructions.
-TRANSCRIPT = (
-    " What the other person said reaches you as a transcript that can be wrong. If it makes no "
-    "sense, say you did not catch it and ask again. Say goodbye with [END_CALL]."
-)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "I'm not interested.",
-        "No, thank you. I'm not interested.",
-        "Sorry, that's not for me.",
-        "I don't need that.",
-    ],
-)
-def test_who_is_not_interested_is_understood_and_let_go(said):
-    prompt = (
-        "You are Max of Acme Roofing. Ask whether they would like a free inspection." + TRANSCRIPT
-    )
-
-    last = talk(prompt, "Hello?", said).replies[-1]
-
-    assert last == "I understand. Thank you for your time. Goodbye! [END_CALL]"
-
-
-def test_who_is_not_interested_is_not_told_that_they_will_never_be_called():
-    prompt = "You are Max of Acme Roofing. Ask whether they would like a visit." + TRANSCRIPT
-
-    not_now = talk(prompt, "I'm not interested.").replies[-1]
-    never = talk(prompt, "I'm not interested. Don't call me again.").replies[-1]
-
-    assert "call you again" not in not_now
-    assert "We won't call you again." in never
-
-
-def test_what_the_prompt_does_with_a_refusal_goes_before_letting_go():
-    prompt = (
-        "You are Max of Acme Roofing. Ask whether they would like a visit. "
-        "If they are not interested, offer a leaflet by post." + TRANSCRIPT
-    )
-
-    assert talk(prompt, "I'm not interested.").replies[-1] == (
-        "I can offer you a leaflet by post. Would you like that?"
-    )
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "I'm not interested in the visit, but a leaflet is fine.",
-        "It's not for me, it's for my daughter.",
-        "I don't need any more time.",
-    ],
-)
-def test_not_interested_in_one_thing_is_no_goodbye(said):
-    prompt = "You are Max of Acme Roofing. Ask which day suits them for a visit." + TRANSCRIPT
-
-    assert "Goodbye" not in talk(prompt, said).replies[-1]
 
 
 def test_it_says_that_it_is_a_machine_and_who_it_is_and_repeats_on_request():

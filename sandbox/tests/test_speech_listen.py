@@ -16,7 +16,8 @@ from deepgram.environment import DeepgramClientEnvironment
 from websockets.exceptions import ConnectionClosedError
 
 from sandbox import faults
-from sandbox.speech import listen, live, recogniser, speak, synthesiser
+from sandbox.speech import listen, live, speak, synthesiser
+from sandbox.speech.ear import Ear, Heard
 from sandbox.speech.wer import wer
 
 SECOND = b"\xff" * 8000
@@ -306,10 +307,10 @@ async def test_three_people_at_once_each_hear_their_own_words() -> None:
     speech = [await synthesiser.synthesise(s, voice="aura-2-thalia-en") for s in said]
 
     async def ear(audio: bytes) -> str:
-        ear = recogniser.Ear()
+        ear = Ear()
         ear.feed(SECOND + audio + SECOND)
         ear.close()
-        heard = [e.text async for e in ear if isinstance(e, recogniser.Heard) and e.final]
+        heard = [e.text async for e in ear if isinstance(e, Heard) and e.final]
         return " ".join(heard)
 
     heard = await asyncio.gather(*(ear(audio) for audio in speech))

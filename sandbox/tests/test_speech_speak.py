@@ -18,8 +18,9 @@ from deepgram.speak.v1.types import SpeakV1Text
 from websockets.exceptions import ConnectionClosedError
 
 from sandbox import faults
-from sandbox.speech import recogniser, speak, synthesiser
+from sandbox.speech import speak, synthesiser
 from sandbox.speech.audio import decode, encode, resample
+from sandbox.speech.ear import Ear, Heard
 from sandbox.speech.spelling import readable
 from sandbox.speech.voices import MODELS
 from sandbox.speech.wer import wer
@@ -44,10 +45,10 @@ def client(server: BaseTestServer) -> AsyncDeepgramClient:
 
 
 async def understood(mulaw: bytes) -> str:
-    ear = recogniser.Ear(interims=False)
+    ear = Ear(interims=False)
     ear.feed(mulaw + b"\xff" * 8000)
     ear.close()
-    heard = [e.text async for e in ear if isinstance(e, recogniser.Heard) and e.final]
+    heard = [e.text async for e in ear if isinstance(e, Heard) and e.final]
     return " ".join(heard)
 
 
