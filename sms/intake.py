@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from prometheus_client import Histogram
 
 from accounts.requests import new_request_id
@@ -123,13 +123,8 @@ def _take_in_now(arrival: Arrival) -> None:
         # It is stored: it will have its turn.
         log.error("text_not_taken_in", error=type(failure).__name__)
     finally:
-        _give_back_connection()
-
-
-def _give_back_connection() -> None:
-    """Give a thread's connection back to the pool, as Django does after a request of its own."""
-    if not connection.in_atomic_block:
-        close_old_connections()
+        if not connection.in_atomic_block:
+            close_old_connections()  # back to the pool, as Django does after a request of its own
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -140,6 +135,7 @@ class _Writer:
 
     def __init__(self, store: Callable[[Sequence[Knock]], list[Outcome]]) -> None:
         self._store = store
+        self._in_thread = sync_to_async(self._commit)
         self._waiting: list[tuple[Knock, asyncio.Future[Outcome]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -155,7 +151,7 @@ class _Writer:
         while batch := self._waiting:
             self._waiting = []
             try:
-                found: Sequence[Outcome | Exception] = await sync_to_async(self._commit)(
+                found: Sequence[Outcome | Exception] = await self._in_thread(
                     [knock for knock, _ in batch]
                 )
             except Exception as failure:
@@ -169,10 +165,15 @@ class _Writer:
                     outcome.set_result(one)
 
     def _commit(self, batch: Sequence[Knock]) -> list[Outcome]:
+        """Store knocks over a connection that is kept: a new one for each would cost more than they
+        do. One that has broken meanwhile is replaced; what is stored twice is stored once."""
         try:
             return self._store(batch)
-        finally:
-            _give_back_connection()
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            return self._store(batch)
 
 
 class _Nudge:

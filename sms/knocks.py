@@ -61,49 +61,103 @@ _NUMBERS = """
     JOIN accounts_carrieraccount AS carrier ON carrier.id = number.carrier_account_id
     WHERE number.phone_number = ANY(%s)
 """
+# Stored is only what was checked against its number's carrier as that is now.
 _STORE_TEXTS = """
-    INSERT INTO sms_arrival
-        (number_id, carrier_sid, from_number, body, media, opt_out_type, at, due_at, failures)
-    SELECT text.*, text.at, 0
-    FROM unnest(
-        %s::bigint[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::text[],
-        %s::timestamptz[]
-    ) AS text(number_id, carrier_sid, from_number, body, media, opt_out_type, at)
-    ON CONFLICT (number_id, carrier_sid) DO NOTHING
+    WITH checked AS (
+        SELECT text.* FROM unnest(
+            %s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::text[], %s::jsonb[], %s::text[], %s::timestamptz[]
+        ) AS text(
+            place, number_id, phone_number, account_sid, auth_token, carrier_sid, from_number,
+            body, media, opt_out_type, at
+        )
+        JOIN agents_phonenumber AS number
+            ON number.id = text.number_id AND number.phone_number = text.phone_number
+        JOIN accounts_carrieraccount AS carrier
+            ON carrier.id = number.carrier_account_id AND carrier.sid = text.account_sid
+            AND carrier.auth_token = text.auth_token
+    ), stored AS (
+        INSERT INTO sms_arrival
+            (number_id, carrier_sid, from_number, body, media, opt_out_type, at, due_at, failures)
+        SELECT number_id, carrier_sid, from_number, body, media, opt_out_type, at, at, 0
+        FROM checked
+        ORDER BY place
+        ON CONFLICT (number_id, carrier_sid) DO NOTHING
+    )
+    SELECT place FROM checked
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number of ours, as it was when it was last asked about, and who may bring its texts."""
+
+    pk: int
+    account_sid: str
+    ciphertext: str
+
+
+_known: dict[str, _Number] = {}
+_KNOWN_AT_MOST = 10_000
+
+
 def store_texts(knocks: Sequence[Knock]) -> list[Outcome]:
-    """Commit those texts that are signed, in one statement; return what each came to."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NUMBERS, [[knock.form.get("To", "") for knock in knocks]])
-        numbers = {row[0]: row[1:] for row in cursor.fetchall()}
-        outcomes = [_text(knock, numbers.get(knock.form.get("To", ""))) for knock in knocks]
-        if arrivals := [one for one in outcomes if isinstance(one, Arrival)]:
-            cursor.execute(
-                _STORE_TEXTS,
-                [
-                    [one.number_id for one in arrivals],
-                    [one.carrier_sid for one in arrivals],
-                    [one.from_number for one in arrivals],
-                    [one.body for one in arrivals],
-                    [json.dumps(one.media) for one in arrivals],
-                    [one.opt_out_type for one in arrivals],
-                    [one.at for one in arrivals],
-                ],
-            )
+    """Commit those texts that are signed; return what each came to.
+
+    In one statement, where their numbers are known here and have not changed.
+    """
+    outcomes = _store_checked(knocks, _known)
+    # Of a number not known here, or known wrongly; or not signed.
+    if again := [place for place, one in enumerate(outcomes) if one is None]:
+        rest = [knocks[place] for place in again]
+        numbers = _ask_numbers(rest)
+        for place, knock, one in zip(again, rest, _store_checked(rest, numbers), strict=True):
+            is_known = knock.form.get("To", "") in numbers
+            outcomes[place] = one if is_known else _of_unknown_number(knock)
     return outcomes
 
 
-def _text(knock: Knock, number: tuple[int, str, str] | None) -> Outcome:
+def _ask_numbers(knocks: Sequence[Knock]) -> dict[str, _Number]:
+    with connection.cursor() as cursor:
+        cursor.execute(_NUMBERS, [[knock.form.get("To", "") for knock in knocks]])
+        found = {phone_number: _Number(*fields) for phone_number, *fields in cursor.fetchall()}
+    if len(_known) > _KNOWN_AT_MOST:
+        _known.clear()
+    _known.update(found)
+    return found
+
+
+def _store_checked(knocks: Sequence[Knock], numbers: Mapping[str, _Number]) -> list[Outcome]:
+    """Commit the texts that their number's carrier signed, going by ``numbers``, if those are still
+    so; None for the others."""
+    outcomes: list[Outcome] = [None] * len(knocks)
+    rows = []
+    for place, knock in enumerate(knocks):
+        to = knock.form.get("To", "")
+        if (number := numbers.get(to)) is None or (text := _text(knock, number)) is None:
+            continue
+        outcomes[place] = text
+        rows.append(
+            (
+                *(place, number.pk, to, number.account_sid, number.ciphertext),
+                *(text.carrier_sid, text.from_number, text.body, json.dumps(text.media)),
+                *(text.opt_out_type, text.at),
+            )
+        )
+    if not rows:
+        return outcomes
+    with connection.cursor() as cursor:
+        cursor.execute(_STORE_TEXTS, [list(column) for column in zip(*rows, strict=True)])
+        stored = {place for (place,) in cursor.fetchall()}
+    return [one if place in stored else None for place, one in enumerate(outcomes)]
+
+
+def _text(knock: Knock, number: _Number) -> Arrival | None:
     form = knock.form
-    if number is None:
-        return _of_unknown_number(knock)
-    number_pk, account_sid, ciphertext = number
-    if account_sid != form.get("AccountSid") or not knock.is_signed(ciphertext):
+    if number.account_sid != form.get("AccountSid") or not knock.is_signed(number.ciphertext):
         return None
     return Arrival(
-        number_id=number_pk,
+        number_id=number.pk,
         carrier_sid=knock.sid,
         from_number=form.get("From", "")[:64],
         body=form.get("Body", ""),

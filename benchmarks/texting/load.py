@@ -80,7 +80,8 @@ def run(given: argparse.Namespace) -> int:
         office = open_texting_office(house)
         house.shell(OPEN.format(agent_id=office.agent_id, pairs=people[: given.answered]))
         sender = Sender(house, given, people, dice)
-        asyncio.run(sender.warm_up())
+        asyncio.run(sender.warm_up(people[: given.answered]))
+        drain(house)
         before, used = intake(house), cpu_seconds(house)
         asyncio.run(sender.run())
         served = intake(house) - before
@@ -110,11 +111,14 @@ class Sender:
         self._url = f"{house.url}/twilio/sms/"
         self._given, self._people, self._dice = given, people, dice
 
-    async def warm_up(self) -> None:
-        """A process that just started is slow for its first requests."""
+    async def warm_up(self, answered: list[tuple[str, str]]) -> None:
+        """A process that just started is slow for its first requests, and the worker's first answer
+        loads the model's SDK."""
         async with _session() as session:
             for number in NUMBERS * 3:
                 await self._post(session, "+447386300000", number, "Hello")
+            for person, number in answered[:20]:
+                await self._post(session, person, number, "Hello")
         self.took_ms.clear()
 
     async def run(self) -> None:
