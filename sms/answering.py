@@ -24,6 +24,7 @@ from sms import text_tools
 from sms.confirmations import confirmation
 from sms.conversation import conversation, words_of_person
 from sms.inbound import MAY_REFUSE, answering_agent, opt_out
+from sms.known_numbers import known_numbers
 from sms.models import Message, Thread
 from sms.services import send_text
 from sms.tool_models import ToolRound
@@ -141,11 +142,13 @@ def _take_next() -> Question | None:
     while (thread := _lock_due(now)) is not None:
         pending = thread.messages.filter(reply=Reply.PENDING)
         newest = pending.newest_first().first()
-        owned = PhoneNumber.objects.with_owners().select_related("account")
-        number = owned.filter(threads=thread).first()
+        number = next(iter(known_numbers([thread.number_id or 0]).values()), None)
         if newest is None or number is None:
             _clear(thread)
             continue
+        thread.account = number.account
+        if thread.agent_id is not None and thread.agent_id == number.agent_id:
+            thread.agent = number.agent
         # What counts is when they wrote, not when a worker gets to it.
         agent = answering_agent(thread, number, newest.created_at)
         stop = _must_not(thread)
@@ -207,7 +210,7 @@ def _must_not(thread: Thread) -> str:
 
 def _clear(thread: Thread) -> None:
     thread.answer_due_at, thread.answer_failures = None, 0
-    thread.save(update_fields=["answer_due_at", "answer_failures"])
+    thread.save(update_fields=["answer_due_at", "answer_failures", "needs_human"])
 
 
 @transaction.atomic
@@ -269,7 +272,6 @@ def _send(question: Question, words: str, asks_about: ToolRound | None = None) -
     thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.ANSWERED)
     if thread.needs_human != MAY_REFUSE:
         thread.needs_human = ""
-        thread.save(update_fields=["needs_human"])
     _clear(thread)
     return True
 
@@ -324,5 +326,4 @@ def _fail(question: Question) -> None:
         return
     thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.FAILED)
     thread.needs_human = "No automatic answer could be written."
-    thread.save(update_fields=["needs_human"])
     _clear(thread)

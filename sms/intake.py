@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 from prometheus_client import Histogram
 
 from accounts.requests import new_request_id
@@ -123,8 +123,13 @@ def _take_in_now(arrival: Arrival) -> None:
         # It is stored: it will have its turn.
         log.error("text_not_taken_in", error=type(failure).__name__)
     finally:
-        if not connection.in_atomic_block:
-            close_old_connections()  # back to the pool, as Django does after a request of its own
+        _give_back_connection()
+
+
+def _give_back_connection() -> None:
+    """Give a thread's connection back to the pool, as Django does after a request of its own."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -165,8 +170,8 @@ class _Writer:
                     outcome.set_result(one)
 
     def _commit(self, batch: Sequence[Knock]) -> list[Outcome]:
-        """Store knocks over a connection that is kept: a new one for each would cost more than they
-        do. One that has broken meanwhile is replaced; what is stored twice is stored once."""
+        """Store knocks; over another connection, if the first has broken meanwhile: what is stored
+        twice is stored once."""
         try:
             return self._store(batch)
         except (OperationalError, InterfaceError):
@@ -174,6 +179,8 @@ class _Writer:
                 raise
             connection.close()
             return self._store(batch)
+        finally:
+            _give_back_connection()
 
 
 class _Nudge:

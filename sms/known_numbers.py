@@ -33,8 +33,9 @@ def known_numbers(pks: Iterable[int]) -> dict[int, PhoneNumber]:
     with connection.cursor() as cursor:
         cursor.execute(_VERSIONS, [list(pks)])
         versions = {row[0]: row for row in cursor.fetchall()}
-    changed = [pk for pk, version in versions.items() if _known.get(pk, (None,))[0] != version]
-    if changed:
+    known = {pk: _known.get(pk, (None, None)) for pk in versions}
+    found = {pk: one for pk, (version, one) in known.items() if one and version == versions[pk]}
+    if changed := versions.keys() - found.keys():
         if len(_known) >= _AT_MOST:
             _known.clear()
         # Loaded after it was asked for: a change in between is found out the next time.
@@ -42,5 +43,6 @@ def known_numbers(pks: Iterable[int]) -> dict[int, PhoneNumber]:
             "account", "agent__api_key", "carrier_account"
         ).filter(pk__in=changed)
         for number in numbers:
+            found[number.pk] = number
             _known[number.pk] = (versions[number.pk], number)
-    return {pk: _known[pk][1] for pk in versions if pk in _known}
+    return found

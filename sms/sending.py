@@ -68,7 +68,8 @@ def _due(now: datetime) -> MessagePart | None:
 
 @transaction.atomic
 def claim_next() -> MessagePart | None:
-    """Take the longest-waiting part that may go now, committed as ``sending``; None: nothing may.
+    """Take the longest-waiting part that may go now, committed as ``sending``, with its text,
+    thread and number; None: nothing may.
 
     Whoever asked not to be contacted is found out here, at the last moment. The lock is held for a
     few queries, never while the carrier is asked.
@@ -77,12 +78,12 @@ def claim_next() -> MessagePart | None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     now = timezone.now()
     while (found := _due(now)) is not None:
-        message, part = locked(found.pk)
+        message, part = locked(found.pk, "account", "agent", "answers")
         if part.status != MessagePart.Status.WAITING:
             continue
         thread = (
             Thread.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("account")
+            .select_related("account", "number__carrier_account")
             .get(pk=part.thread_id)
         )
         if until := waits_until(message, part, thread, now):
@@ -103,6 +104,7 @@ def claim_next() -> MessagePart | None:
             if message.origin in Message.STARTS:
                 open_window(thread, message, now)
         _keep_pace(thread, part.segments, now)
+        part.message, part.thread = message, thread
         return part
     return None
 
@@ -122,22 +124,23 @@ def _forbidden(message: Message, thread: Thread) -> tuple[int | None, str] | Non
 
 def _keep_pace(thread: Thread, segments: int, now: datetime) -> None:
     """Note when the number and the account may send again: carriers count segments."""
-    for key, per_second in (
-        (thread.our_number, settings.SMS_PER_NUMBER_PER_SECOND),
-        (f"account:{thread.account_id}", settings.SMS_PER_ACCOUNT_PER_SECOND),
-    ):
-        # A little less: ticks come each second, and not exactly.
-        pause = timedelta(seconds=(segments - 0.1) / per_second)
-        Pace.objects.update_or_create(key=key, defaults={"next_at": now + pause})
+    # A little less: ticks come each second, and not exactly.
+    Pace.objects.bulk_create(
+        (
+            Pace(key=key, next_at=now + timedelta(seconds=(segments - 0.1) / per_second))
+            for key, per_second in (
+                (thread.our_number, settings.SMS_PER_NUMBER_PER_SECOND),
+                (f"account:{thread.account_id}", settings.SMS_PER_ACCOUNT_PER_SECOND),
+            )
+        ),
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["next_at"],
+    )
 
 
 def _send(part: MessagePart) -> None:
-    thread = Thread.objects.select_related("account", "number__carrier_account").get(
-        pk=part.thread_id
-    )
-    if thread.number is None:
-        _refuse(part.pk, None, failures.NO_NUMBER)
-        return
+    thread = part.thread
     try:
         taken = twilio.send_message(
             credentials(thread),

@@ -133,7 +133,7 @@ def send_text(
             details={"field": "body", "max_length": longest, "length": len(body)},
         )
     sizes = [segments.size_of(piece) for piece in pieces]
-    thread = find_thread(account, number, to_number)
+    thread = answers.thread if answers is not None else find_thread(account, number, to_number)
     now = timezone.now()
     message = Message.objects.create(
         account=account,

@@ -38,10 +38,11 @@ POSSIBLE = timedelta(hours=72)
 _ASK_AT_MOST = 100
 
 
-def locked(part_pk: int) -> tuple[Message, MessagePart]:
-    """Lock message and part, in the order in which everybody does. (``no_key``: a report on the
-    part may be committed meanwhile.)"""
-    message = Message.objects.select_for_update(no_key=True, of=("self",)).get(parts=part_pk)
+def locked(part_pk: int, *related: str) -> tuple[Message, MessagePart]:
+    """Lock message and part, in the order in which everybody does; ``related`` are read with the
+    message. (``no_key``: a report on the part may be committed meanwhile.)"""
+    messages = Message.objects.select_for_update(no_key=True, of=("self",))
+    message = (messages.select_related(*related) if related else messages).get(parts=part_pk)
     return message, MessagePart.objects.select_for_update(no_key=True).get(pk=part_pk)
 
 
@@ -68,7 +69,8 @@ def bind(part_pk: int, sid: str, now: datetime | None = None) -> bool:
         message.save(update_fields=["sent_at"])
         if message.origin in Message.STARTS:
             restore_window(message.thread_id)
-    update_message(message)
+    if message.status != Message.Status.QUEUED:
+        update_message(message)
     return True
 
 

@@ -8,12 +8,14 @@ import random
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 import httpx
 
 from benchmarks.house import House
+from benchmarks.texting import nothing
 from benchmarks.texting.office import (
     NUMBERS,
     SETTINGS,
@@ -22,6 +24,8 @@ from benchmarks.texting.office import (
     text_form,
 )
 
+# So many texts go, each a second time, to a server that does nothing.
+ONE_IN = 5
 # Whose processor time is told: worker and sandbox answer meanwhile.
 MEASURED = ("web", "worker", "database", "sandbox")
 WORDS = (
@@ -76,10 +80,11 @@ def run(given: argparse.Namespace) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="nixflex-texting-") as folder,
         House(Path(folder), **SETTINGS, DEBUG="0") as house,
+        nothing.running() as floor,
     ):
         office = open_texting_office(house)
         house.shell(OPEN.format(agent_id=office.agent_id, pairs=people[: given.answered]))
-        sender = Sender(house, given, people, dice)
+        sender = Sender(house, floor, given, people, dice)
         asyncio.run(sender.warm_up(people[: given.answered]))
         drain(house)
         before, used = intake(house), cpu_seconds(house)
@@ -100,15 +105,17 @@ class Sender:
     def __init__(
         self,
         house: House,
+        floor: str,
         given: argparse.Namespace,
         people: list[tuple[str, str]],
         dice: random.Random,
     ) -> None:
         self.sids: set[str] = set()
         self.took_ms: list[float] = []
+        self.floor_ms: list[float] = []
         self.wrong = 0
         self.late_ms = 0.0
-        self._url = f"{house.url}/twilio/sms/"
+        self._url, self._floor = f"{house.url}/twilio/sms/", floor
         self._given, self._people, self._dice = given, people, dice
 
     async def warm_up(self, answered: list[tuple[str, str]]) -> None:
@@ -136,6 +143,8 @@ class Sender:
                 self.late_ms = max(self.late_ms, 1000 * (time.monotonic() - due))
                 words = self._dice.choice(WORDS)
                 group.create_task(self._post(session, person, number, words))
+                if self._dice.randrange(ONE_IN) == 0:
+                    group.create_task(self._post_nowhere(session, person, number, words))
 
     async def _post(
         self, session: aiohttp.ClientSession, person: str, number: str, words: str
@@ -151,6 +160,16 @@ class Sender:
         except (aiohttp.ClientError, TimeoutError):
             self.wrong += 1
         self.took_ms.append(1000 * (time.perf_counter() - begun))
+
+    async def _post_nowhere(
+        self, session: aiohttp.ClientSession, person: str, number: str, words: str
+    ) -> None:
+        form = text_form(person=person, number=number, body=words)
+        headers = {"X-Twilio-Signature": signature(self._floor, form)}
+        begun = time.perf_counter()
+        async with session.post(self._floor, data=form, headers=headers) as answer:
+            await answer.read()
+        self.floor_ms.append(1000 * (time.perf_counter() - begun))
 
 
 def _session() -> aiohttp.ClientSession:
@@ -197,10 +216,10 @@ def report(
     drained: float,
     state: dict[str, object],
 ) -> int:
-    took = sorted(sender.took_ms)
+    took, floor = sorted(sender.took_ms), sorted(sender.floor_ms)
 
-    def p(share: float) -> float:
-        return took[min(len(took) - 1, int(share * len(took)))]
+    def p(share: float, among: Sequence[float] = took) -> float:
+        return among[min(len(among) - 1, int(share * len(among)))]
 
     stored = state.pop("sids")
     assert isinstance(stored, list)
@@ -210,6 +229,8 @@ def report(
         ("texts", f"{len(took)} in {given.seconds:g} s, {given.people} people"),
         ("until answered, ms, at the carrier: p50 / p95 / p99 / max",
          f"{p(0.5):.1f} / {p(0.95):.1f} / {p(0.99):.1f} / {took[-1]:.0f}"),
+        ("the same at a server that does nothing: p50 / p95 / p99",
+         " / ".join(f"{p(share, floor):.1f}" for share in (0.5, 0.95, 0.99))),
         ("taken in, ms, in the web process: p50 / p95 / p99",
          " / ".join(served.p(share) for share in (0.5, 0.95, 0.99))),
         ("processor time while they came, ms a text",
