@@ -20,8 +20,11 @@ class Place:
 
 
 def place_of(phone_number: str) -> Place:
-    """Return the place of a valid number in E.164."""
-    number = parsed(phone_number)
+    """Return the place of a number in E.164; unknown for what is none, as a short code."""
+    try:
+        number = parsed(phone_number)
+    except phonenumbers.NumberParseException:
+        return Place((), profile_of(phone_number, None))
     region = phonenumbers.region_code_for_number(number)
     if region is None and phone_number.startswith("+1"):
         # Numbers set aside for tests (…555-01xx) that the plan does not list as assigned.

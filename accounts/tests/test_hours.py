@@ -10,7 +10,7 @@ from phonenumbers import geocoder
 from accounts.hours.enforcement import held_until
 from accounts.hours.laws import _STATE, LAWS, STRICTEST, layers_of, profile_of
 from accounts.hours.windows import DAY_MINUTES, Hours, Window, layers_from_json
-from accounts.hours.zones import place_of
+from accounts.hours.zones import Place, place_of
 from accounts.models import Account
 
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
@@ -242,6 +242,11 @@ def test_a_free_phone_number_may_ring_anywhere_and_has_the_strictest_law():
 
     assert {"Pacific/Honolulu", "America/Halifax"} <= set(place.zones)
     assert place.law == STRICTEST
+
+
+@pytest.mark.parametrize("number", ["12345", "+99912345678"])
+def test_a_number_of_no_numbering_plan_has_the_strictest_law(number: str):
+    assert place_of(number) == Place((), STRICTEST)
 
 
 def test_what_no_hour_suits_is_held_and_not_let_through():

@@ -100,6 +100,26 @@ def test_a_call_without_a_recording_says_so():
     assert deleted.json()["recording_deleted"] is False
 
 
+def test_who_was_called_while_they_were_being_forgotten_is_to_be_forgotten_again():
+    call = finished()
+
+    def calls_them(sender: object, account: Account, phone_number: str, **_: Any) -> None:
+        CallFactory.create(account=account, to_number=phone_number)
+
+    person_forgotten.connect(calls_them)
+    try:
+        refused = api_client(call.account).delete(f"/v1/people/{PERSON}")
+    finally:
+        person_forgotten.disconnect(calls_them)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "call_in_progress")
+    Call.objects.unfinished().update(
+        status="canceled", ended_reason="canceled", ended_at=timezone.now()
+    )
+    assert api_client(call.account).delete(f"/v1/people/{PERSON}").status_code == 200
+    assert not Call.objects.exists()
+
+
 def test_a_call_in_progress_is_not_deleted():
     call = CallFactory.create(live=True)
 

@@ -299,6 +299,35 @@ def test_who_opted_out_meanwhile_is_not_texted(telco: Any):
     assert not thread.window_open
 
 
+@pytest.mark.parametrize("somebody", ["12345", "+99912345678"])
+def test_a_late_text_to_a_number_of_no_plan_does_not_hold_up_the_others(telco: Any, somebody: str):
+    night = datetime(2026, 11, 23, 3, tzinfo=UTC)
+    with time_machine.travel(night - timedelta(hours=2), tick=False):
+        text(ThreadFactory.create(their_number=somebody))
+    with time_machine.travel(night, tick=False):
+        to_a_person = text(ThreadFactory.create())
+
+        assert sending.claim_next() == part_of(to_a_person)
+        assert sending.claim_next() is None
+    with time_machine.travel(night + timedelta(hours=8), tick=False):  # by day under every law
+        assert sending.claim_next() is not None
+
+
+def test_a_lost_answer_is_found_behind_the_words_that_a_trial_account_puts_before_each_text(
+    telco: Any,
+):
+    message = text(ThreadFactory.create())
+    telco.post(messages_url(message.thread), body=requests.ReadTimeout())
+    sending.send_due()
+    words = f"Sent from your Twilio trial account - {message.body}"
+    found = message_json("SM1", body=words, date_created=_rfc(timezone.now()))
+    telco.get(messages_url(message.thread), json={"messages": [found]})
+
+    sending.reconcile()
+
+    assert part_of(message).carrier_sid == "SM1"
+
+
 def test_an_account_that_was_switched_off_meanwhile_texts_nobody(telco: Any):
     thread = ThreadFactory.create()
     message = text(thread)
