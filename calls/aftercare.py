@@ -45,17 +45,23 @@ def care_for(call_pk: int) -> None:
     held = _hold(call_pk, now)
     if held is None:
         return
-    call = Call.objects.select_related("account", "number", "agent__api_key").get(pk=call_pk)
+    call = _call(call_pk)
     services.note_latency(call_pk)
     call.refresh_from_db(fields=["avg_latency_ms"])
     turns = list(call.turns.all())
     try:
         found, kind = _found(call, turns, held)
+        _settle(call, turns, held, found, kind)
     except model.ModelFailed as failure:
         logger.warning("analysis of %s failed: %s", call.call_id, failure)
         _try_later(call, held, str(failure))
-        return
-    _settle(call, turns, held, found, kind)
+    except Exception as error:  # whatever it is, the news does not wait for its repair
+        logger.exception("after-care of %s failed", call.call_id)
+        _try_later(_call(call_pk), held, type(error).__name__)  # what was not stored is not told
+
+
+def _call(call_pk: int) -> Call:
+    return Call.objects.select_related("account", "number", "agent__api_key").get(pk=call_pk)
 
 
 def _hold(call_pk: int, now: datetime) -> Aftercare | None:

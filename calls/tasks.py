@@ -3,6 +3,7 @@ left to do."""
 
 from celery import shared_task
 
+from accounts.steps import each_by_itself
 from calls import aftercare, dialling, nudges, retention, sweeping, transfer_sweep, whispers
 
 
@@ -16,12 +17,22 @@ def dial() -> None:
 def sweep() -> None:
     """Find what lost news left behind: doubtful dials, calls that ended unheard, calls still
     waiting, after-care that was not done."""
-    dialling.reconcile()
-    transfer_sweep.settle_lost()
-    sweeping.check_stale_calls()
-    sweeping.cancel_too_late()
+    each_by_itself(
+        dialling.reconcile,
+        transfer_sweep.settle_lost,
+        sweeping.check_stale_calls,
+        sweeping.cancel_too_late,
+        _wake_dialers,
+        _wake_aftercare,
+    )
+
+
+def _wake_dialers() -> None:
     for _ in range(sweeping.calls_to_nudge()):
         nudges.dial_next()
+
+
+def _wake_aftercare() -> None:
     for call_pk in aftercare.overdue():
         nudges.after_call(call_pk)
 

@@ -3,6 +3,7 @@ left to do."""
 
 from celery import shared_task
 
+from accounts.steps import each_by_itself
 from sms import answering, arrivals, recovery, reports, sending, statuses, window
 
 
@@ -29,12 +30,14 @@ def answer() -> None:
 def sweep() -> None:
     """Find what lost news left behind: arrivals, reports, doubtful texts, silent ones, ended
     windows, answers due."""
-    arrivals.take_in()
-    reports.take_in()
-    sending.reconcile()
-    statuses.ask_about_silent()
-    window.close_expired()
-    answering.answer_due()
+    each_by_itself(
+        arrivals.take_in,
+        reports.take_in,
+        sending.reconcile,
+        statuses.ask_about_silent,
+        window.close_expired,
+        answering.answer_due,
+    )
 
 
 @shared_task

@@ -236,6 +236,30 @@ def test_what_fails_alike_every_time_is_given_up_after_three(model):
     assert [news["event"] for news in told(call)] == ["call.completed"]
 
 
+@pytest.mark.parametrize("part", ["analyse", "_remember"])
+def test_what_nobody_foresaw_holds_the_news_up_for_five_minutes_and_is_tried_for_a_day(
+    model, monkeypatch, part
+):
+    call = listened(talk())
+
+    def broken(*_):
+        raise ValueError("no such thing")
+
+    with monkeypatch.context() as patch, time_machine.travel(timezone.now(), tick=False) as clock:
+        patch.setattr(aftercare, part, broken)
+        while not told(call):
+            aftercare.care_for(call.pk)
+            row = Aftercare.objects.get()
+            waited = timezone.now() - call.ended_at
+            clock.move_to(row.due_at)
+        patch.undo()
+        aftercare.care_for(call.pk)
+
+    assert waited < timedelta(minutes=5)
+    assert (row.analysis, row.error) == ("pending", "ValueError")
+    assert [news["summary"] for news in told(call)] == [None, GENERAL["summary"]]
+
+
 def test_an_analysis_can_be_asked_for_again(model):
     call = listened(talk())
     aftercare.care_for(call.pk)

@@ -218,6 +218,23 @@ def test_a_lease_that_is_renewed_between_two_looks_rescues_nobody(telco: Any):
     assert not telco.calls
 
 
+def test_the_trouble_of_one_part_of_a_sweep_does_not_keep_the_others_from_theirs(
+    telco: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    call = quiet(live=True)
+    says(telco, call, status="completed", duration="42")
+
+    def reconcile() -> None:
+        raise RuntimeError("down")
+
+    monkeypatch.setattr("calls.dialling.reconcile", reconcile)
+    tasks.sweep()
+
+    call.refresh_from_db()
+    assert call.status == "completed"
+    assert "reconcile failed" in caplog.text
+
+
 @pytest.mark.parametrize("state", ["over", "ending", "never heard"])
 def test_only_a_conversation_is_rescued(telco: Any, state: str):
     call = silent()
