@@ -1,6 +1,6 @@
 # Nothing before these commands: each finds a Python, makes .venv and .env, and goes on.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types bench-voice bench-campaigns faults soak record-corpus shell migrate clean-data
+.PHONY: help demo run test lint types bench-voice bench-campaigns faults soak record-corpus pictures shell migrate clean-data
 PY := .venv/bin/python
 # No name of a setting: make would hand its own value of it to what it runs.
 SETUP := @deploy/bootstrap.sh sandbox
@@ -52,6 +52,11 @@ bench-campaigns: ## measure uploads and the carrier's pace: docs/reliability.md
 	$(DEV_SETUP)
 	@$(PY) -m benchmarks.upload
 	@$(PY) -m benchmarks.pace
+
+pictures: ## take docs/images' pictures of a dashboard in use again (ARGS=FOLDER), on an idle machine
+	$(DEV_SETUP)
+	@deploy/browser.sh
+	@$(PY) -m nixflex.tests.take_pictures $(ARGS)
 
 shell: ## a Python shell with the models loaded
 	$(SETUP)

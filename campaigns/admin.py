@@ -284,6 +284,7 @@ class CampaignAdmin(ModelAdmin):
                 "barPercentage": 0.8,
                 "categoryPercentage": 0.9,
                 "maxBarThickness": 48,
+                "borderRadius": 0,  # round corners would show through at the foot of a stack
                 "displayYAxis": True,
             }
             for name, colour in _OUTCOME_COLOURS.items()

@@ -183,7 +183,13 @@ def _outcomes(recent: QuerySet[Call]) -> list[dict[str, Any]]:
 def _processes() -> list[dict[str, str]]:
     if (word := health.word_on(health.beat)) == "ok":
         return []
-    return [{"text": f"Nothing is dialled or swept at the moment: {word}", "link": ""}]
+    return [
+        {
+            "text": f"Nothing is dialled or swept at the moment: {word} "
+            "`manage.py doctor` says what is wrong.",
+            "link": "",
+        }
+    ]
 
 
 def _setup() -> list[dict[str, str]]:

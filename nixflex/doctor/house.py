@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
@@ -35,9 +36,10 @@ def database() -> Finding:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except Exception as error:  # its message may hold an address or a password
+        at = connection.settings_dict
         return Finding(
             "Database",
-            problem=f"it cannot be asked ({type(error).__name__})",
+            problem=f"{_where(at['HOST'], at['PORT'])} cannot be asked ({type(error).__name__})",
             remedy="Start PostgreSQL, or look at host, user and password in DATABASE_URL.",
         )
     if missing:
@@ -58,6 +60,11 @@ def skew_s(theirs: float, before: float, after: float) -> float:
     return max(0.0, before - theirs, theirs - after)
 
 
+def _where(host: str, port: object) -> str:
+    """Say where a service is: a host and its port, or the folder of its socket."""
+    return host if host.startswith("/") or not port else f"{host}:{port}"
+
+
 def valkey() -> Finding:
     try:
         with redis.Redis.from_url(
@@ -65,9 +72,11 @@ def valkey() -> Finding:
         ) as client:
             client.ping()
     except redis.RedisError as error:
+        at = urlsplit(settings.REDIS_URL)
+        where = _where(at.hostname or at.path, at.port)
         return Finding(
             "Valkey",
-            problem=f"it cannot be asked ({type(error).__name__})",
+            problem=f"{where} cannot be asked ({type(error).__name__})",
             remedy="Start Valkey or Redis, or look at host and password in REDIS_URL.",
         )
     return Finding("Valkey", "answers")

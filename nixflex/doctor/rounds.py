@@ -15,6 +15,7 @@ def findings() -> Iterator[Finding]:
         yield from house.processes()
     yield house.disk()
     yield from door.public_address()
+    models = services.agents_models() if database.is_well else set()
+    yield from services.speech_and_model(models)
     if database.is_well:
-        yield from services.speech_and_model()
         yield from services.carrier()

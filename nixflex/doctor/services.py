@@ -22,22 +22,17 @@ MOST_SKEW_S = 30.0
 BRING_HERE = "Dashboard, Phone numbers: choose it, then “Have Twilio bring calls and texts here”."
 
 
-def speech_and_model() -> Iterator[Finding]:
-    """Both keys are taken, the models exist, and our clock is theirs."""
+def speech_and_model(models: Iterable[str]) -> Iterator[Finding]:
+    """Both keys are taken, ``models`` and the settings' own exist, and our clock is theirs."""
     yield _asked("Deepgram", "the key is taken", speech_clock)
-    wanted = models()
+    wanted = sorted({settings.LLM_MODEL, settings.LLM_FALLBACK_MODEL, *models} - {""})
     yield _asked("Claude", f"the key is taken; {', '.join(wanted)}", lambda: models_clock(wanted))
 
 
-def models() -> list[str]:
-    """Return every model that a call of this installation may ask."""
+def agents_models() -> set[str]:
+    """Return the models that agents name for themselves."""
     own = Agent.objects.filter(is_active=True, llm_model__startswith="claude-")
-    named = {
-        settings.LLM_MODEL,
-        settings.LLM_FALLBACK_MODEL,
-        *own.values_list("llm_model", flat=True),
-    }
-    return sorted(named - {""})
+    return set(own.values_list("llm_model", flat=True))
 
 
 def _asked(what: str, note: str, ask: Callable[[], datetime | None]) -> Finding:

@@ -73,7 +73,10 @@ def test_an_unreachable_database_is_named_without_its_password():
     ):
         found = house.database()
 
-    assert found.problem == "it cannot be asked (OperationalError)"
+    at = house.connection.settings_dict
+    assert found.problem.startswith(at["HOST"])
+    assert found.problem.endswith(" cannot be asked (OperationalError)")
+    assert "hunter2" not in repr(found)
     assert "DATABASE_URL" in found.remedy
 
 
@@ -106,7 +109,7 @@ def test_a_valkey_that_is_away_is_named_and_what_needs_it_is_not_asked(settings)
     with mock.patch.object(door, "public_address", return_value=()):
         found = list(rounds.findings())
 
-    assert problems(found)["Valkey"] == "it cannot be asked (ConnectionError)"
+    assert problems(found)["Valkey"] == "127.0.0.1:1 cannot be asked (ConnectionError)"
     assert "Workers" not in {one.what for one in found}
     assert "hunter2" not in repr(found)
 
@@ -227,7 +230,7 @@ def test_this_machines_own_address_is_no_address_for_real_calls(settings):
 
 
 def test_the_sandboxs_services_take_the_sandboxs_keys(number):
-    found = [*services.speech_and_model(), *services.carrier()]
+    found = [*services.speech_and_model(services.agents_models()), *services.carrier()]
 
     assert problems(found) == {}
     assert [one.what for one in found] == [
@@ -241,7 +244,7 @@ def test_the_sandboxs_services_take_the_sandboxs_keys(number):
 def test_a_key_that_is_not_taken_is_named_by_its_setting(outside, settings):
     settings.DEEPGRAM_API_KEY = settings.ANTHROPIC_API_KEY = "invalid"
 
-    speech, model = services.speech_and_model()
+    speech, model = services.speech_and_model(services.agents_models())
 
     assert speech.problem == model.problem == "the key is not accepted (401)"
     assert "DEEPGRAM_API_KEY" in speech.remedy
@@ -251,7 +254,7 @@ def test_a_key_that_is_not_taken_is_named_by_its_setting(outside, settings):
 def test_a_model_that_does_not_exist_is_named(outside, settings):
     AgentFactory.create(llm_model="claude-nobody-9")
 
-    _, model = services.speech_and_model()
+    _, model = services.speech_and_model(services.agents_models())
 
     assert model.problem == "there is no model 'claude-nobody-9'"
 
@@ -260,7 +263,7 @@ def test_services_that_cannot_be_reached_are_named_with_their_address(settings, 
     for name in ("TWILIO_API_URL", "DEEPGRAM_API_URL", "ANTHROPIC_API_URL"):
         setattr(settings, name, "http://127.0.0.1:1")
 
-    found = problems([*services.speech_and_model(), *services.carrier()])
+    found = problems([*services.speech_and_model(services.agents_models()), *services.carrier()])
 
     assert found == {
         "Deepgram": "http://127.0.0.1:1 cannot be reached (ConnectError)",
@@ -273,7 +276,7 @@ def test_services_that_cannot_be_reached_are_named_with_their_address(settings, 
 def test_a_clock_far_from_the_services_is_told(outside, time_machine):
     time_machine.move_to(timezone.now() + timedelta(minutes=10), tick=True)
 
-    speech, model = services.speech_and_model()
+    speech, model = services.speech_and_model(services.agents_models())
 
     ahead_s = re.fullmatch(r"its clock is (\d+) s from ours", speech.problem)
     assert ahead_s

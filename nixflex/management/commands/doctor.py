@@ -1,3 +1,4 @@
+import logging
 import sys
 from typing import Any
 
@@ -19,6 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         outside = "simulated (SANDBOX=1)" if settings.SANDBOX else "real: people would be called"
         self.stdout.write(f"Nixflex at {settings.PUBLIC_URL}; the outside is {outside}.\n\n")
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a finding says it once
         problems = 0
         for one in findings():
             if one.is_well:
