@@ -82,7 +82,7 @@ def purge(now: datetime | None = None) -> bool:
     """Erase what is older than ``RETENTION_DAYS``; return whether some is left for another run."""
     before = (now or timezone.now()) - timedelta(days=settings.RETENTION_DAYS)
     old = Call.objects.filter(created_at__lt=before)
-    calls, _ = _erase_all(old, at_most=PURGE_AT_MOST)
+    calls, _ = _erase_all(old, at_most=PURGE_AT_MOST, leaves_stuck=True)
     texts = _purge_texts(before)
     recovery.forget_erased(now or timezone.now())
     too_old.send(Call, before=before)
@@ -174,16 +174,27 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
 
 
 def _erase_all(
-    calls: CallQuerySet, *, at_most: int | None = None, finished_only: bool = True
+    calls: CallQuerySet,
+    *,
+    at_most: int | None = None,
+    finished_only: bool = True,
+    leaves_stuck: bool = False,
 ) -> tuple[int, int]:
-    """Erase calls, oldest first; return how many, and how many recordings they had."""
+    """Erase calls, oldest first; return how many, and how many recordings they had.
+
+    ``leaves_stuck``: a call whose recording cannot be deleted stays, and the others go; else that
+    is an OSError.
+    """
     if finished_only:
         calls = calls.filter(status__in=Call.TERMINAL)
-    done = recordings = 0
+    done = recordings = last = 0
     while at_most is None or done < at_most:
-        rows = list(calls.select_related("account").order_by("pk")[:_AT_ONCE])
+        rows = list(calls.filter(pk__gt=last).select_related("account").order_by("pk")[:_AT_ONCE])
         if not rows:
             break
+        last = rows[-1].pk
+        if leaves_stuck:
+            rows = [call for call in rows if _recording_goes(call)]
         by_account: dict[Account, list[Call]] = {}
         for call in rows:
             by_account.setdefault(call.account, []).append(call)
@@ -202,6 +213,15 @@ def _erase(account: Account, calls: Iterable[Call]) -> Erased:
         Note.objects.filter(account=account, source__in=ids).delete()
         Call.objects.filter(pk__in=[call.pk for call in rows]).delete()
     return Erased(len(rows), recordings)
+
+
+def _recording_goes(call: Call) -> bool:
+    try:
+        _delete_recording(call)
+    except OSError as error:
+        logger.error("cannot delete the recording of %s: %s", call.call_id, error.strerror)
+        return False
+    return True
 
 
 def _delete_recording(call: Call) -> bool:

@@ -196,6 +196,20 @@ def test_every_night_what_is_older_than_the_retention_goes(settings, recordings)
     assert list(Thread.objects.all()) == [young_text.thread]
 
 
+def test_a_recording_that_cannot_be_deleted_keeps_its_call_and_no_other(settings, recordings):
+    old = timezone.now() - timedelta(days=settings.RETENTION_DAYS + 1)
+    stuck, others = finished(created_at=old), [finished(created_at=old) for _ in range(2)]
+    stuck.recording_path.unlink()
+    stuck.recording_path.mkdir()
+    MessageFactory.create(created_at=old)
+
+    retention.purge()
+
+    assert set(Call.objects.all()) == {stuck}
+    assert not any(call.recording_path.exists() for call in others)
+    assert not Message.objects.exists()
+
+
 def test_a_purge_takes_so_many_calls_and_says_that_more_are_left(monkeypatch):
     monkeypatch.setattr(retention, "_AT_ONCE", 1)
     monkeypatch.setattr(retention, "PURGE_AT_MOST", 2)
