@@ -7,6 +7,7 @@ of it is done before the server listens, and so before anybody calls it ready.
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,7 @@ from anthropic import AsyncAnthropic
 from deepgram.core.unchecked_base_model import construct_type
 from deepgram.listen.v1.socket_client import V1SocketClientResponse
 
+from agents.model import ModelFailed
 from media import garbage
 from media.brain import write_reply
 from media.providers import model_client, speech_client
@@ -51,6 +53,7 @@ event: message_stop
 data: {"type":"message_stop"}
 
 """
+_OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 _RESULTS = {
     "type": "Results",
     "channel_index": [0, 1],
@@ -107,15 +110,25 @@ def _load_speech() -> None:
 
 
 async def _load_model() -> str:
-    """Send a request to nobody and read the answer from memory, for the first time in this process;
-    return what it says.
+    """Send requests to nobody and read the answers from memory, for the first time in this process:
+    a failure, for which the SDK builds a hundred validators (20 ms in which nobody would be heard),
+    and a reply; return what it says.
     """
+    with suppress(ModelFailed):
+        await _read(httpx2.Response(529, json=_OVERLOADED))
+    return await _read(
+        httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_REPLY)
+    )
 
-    async def answer(_request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=_REPLY)
 
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as nobody:
-        sdk = AsyncAnthropic(api_key="none", base_url="http://nobody", http_client=nobody)
+async def _read(answer: httpx2.Response) -> str:
+    async def give(_request: httpx2.Request) -> httpx2.Response:
+        return answer
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(give)) as nobody:
+        sdk = AsyncAnthropic(
+            api_key="none", base_url="http://nobody", http_client=nobody, max_retries=0
+        )
         reply = write_reply(
             model="none",
             system_stable="-",

@@ -3,8 +3,10 @@
 import gc
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 
+from agents.model import ModelFailed
 from media import garbage, warming
 from media.providers import model_client, speech_client
 from media.tests.providers_side import Providers
@@ -35,6 +37,21 @@ async def test_a_model_that_cannot_be_reached_does_not_stop_the_start(caplog):
 
 async def test_the_answer_from_memory_is_read_like_the_services():
     assert await warming._load_model() == "Hello."
+
+
+async def test_a_failure_of_the_model_is_read_ahead_as_well(monkeypatch):
+    read, statuses = warming._read, []
+
+    async def note(answer: httpx2.Response) -> str:
+        statuses.append(answer.status_code)
+        return await read(answer)
+
+    monkeypatch.setattr(warming, "_read", note)
+    await warming._load_model()
+
+    assert statuses == [529, 200]
+    with pytest.raises(ModelFailed, match="overloaded_error"):
+        await read(httpx2.Response(529, json=warming._OVERLOADED))
 
 
 async def test_a_request_to_the_speech_service_reads_no_version_from_the_disk(monkeypatch):
