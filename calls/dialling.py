@@ -291,9 +291,18 @@ def reconcile(now: datetime | None = None) -> None:
     unknown = DialAttempt.objects.filter(status=DialAttempt.Status.UNKNOWN).select_related(
         "call__number__carrier_account"
     )
+    silent = set()
     for attempt in unknown.order_by("created_at", "pk"):
+        carrier = attempt.call.number and attempt.call.number.carrier_account_id
+        if carrier in silent:
+            continue
         try:
             _reconcile_one(attempt, now)
+        except CarrierError as failure:
+            # Not asked is not absent: nothing is given up while the carrier does not answer; nor is
+            # each attempt's time-out waited for.
+            logger.warning("cannot list calls to settle attempts: %s", type(failure))
+            silent.add(carrier)
         except Exception:  # one attempt's trouble must not keep the others in doubt
             logger.exception("cannot settle an attempt of %s", attempt.call.call_id)
     # After those, so that none is given up as it is doubted: a machine that stood still for hours
@@ -314,21 +323,16 @@ def _reconcile_one(attempt: DialAttempt, now: datetime) -> None:
     which is ours, and if none does, the first is taken. The person was called.
     """
     account = carrier_account_of(attempt.call)
-    try:
-        listed = (
-            twilio.list_calls(
-                account,
-                to=attempt.to_number,
-                from_=attempt.from_number,
-                since=attempt.created_at - CLOCK_SKEW,
-            )
-            if account
-            else []
+    listed = (
+        twilio.list_calls(
+            account,
+            to=attempt.to_number,
+            from_=attempt.from_number,
+            since=attempt.created_at - CLOCK_SKEW,
         )
-    except CarrierError as failure:
-        # Not asked is not absent: nothing is given up while the carrier does not answer.
-        logger.warning("cannot list calls to settle an attempt: %s", type(failure))
-        return
+        if account
+        else []
+    )
     sids = [
         call.sid
         for call in listed

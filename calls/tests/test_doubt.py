@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 import time_machine
 from django.utils import timezone
 from django.utils.http import http_date
@@ -89,6 +90,23 @@ def test_what_is_doubted_now_is_given_up_no_earlier_than_at_the_next_look(telco:
         dialling.reconcile()
 
     assert call.attempts.get().status == "lost"
+
+
+def test_a_carrier_that_does_not_answer_is_waited_for_once_a_look(telco: Any):
+    calls = [CallFactory.create()]
+    calls += CallFactory.create_batch(3, account=calls[0].account, number=calls[0].number)
+    for n, call in enumerate(calls):
+        call.to_number = f"+44738617239{n}"
+        DialAttemptFactory.create(call=call, status="unknown")
+    elsewhere = CallFactory.create()
+    DialAttemptFactory.create(call=elsewhere, status="unknown")
+    silent = telco.get(calls_url(calls[0].number), body=requests.ReadTimeout())
+    telco.get(calls_url(elsewhere.number), json={"calls": [listed(elsewhere, "CA1", after_s=1)]})
+
+    dialling.reconcile()
+
+    assert silent.call_count == 1
+    assert elsewhere.attempts.get().status == "accepted"
 
 
 def test_one_attempt_that_cannot_be_looked_for_does_not_keep_the_others_in_doubt(telco: Any):

@@ -81,6 +81,16 @@ def test_who_was_never_asked_about_comes_before_who_was_long_ago(
     assert never.status == "completed"
 
 
+def test_a_look_that_takes_long_leaves_the_others_to_the_next_one(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sweeping, "RUN_AT_MOST_S", 0.0)
+    for call in (quiet(live=True), quiet(live=True)):
+        telco.get(calls_url(call.number, call.carrier_sid), status=503)
+
+    assert [sweeping.check_stale_calls() for _ in range(3)] == [1, 1, 0]
+
+
 def test_a_call_that_should_have_been_hung_up_is(telco: Any):
     call = quiet(live=True)
     services.intend_end(call.pk, "completed")

@@ -197,6 +197,18 @@ def test_a_text_that_stays_as_it_is_is_asked_about_ever_less_often(telco: Any):
     assert (part.status, part.check_at) == ("sent", None)
 
 
+def test_a_look_that_takes_long_leaves_the_others_to_the_next_one(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(statuses, "RUN_AT_MOST_S", 0.0)
+    for message in MessageFactory.create_batch(2, taken=True):
+        part = message.parts.get()
+        responses.get(messages_url(part.thread, part.carrier_sid), status=503)
+    now = timezone.now() + timedelta(seconds=16)
+
+    assert [statuses.ask_about_silent(now) for _ in range(3)] == [1, 1, 0]
+
+
 def test_a_carrier_that_fails_is_asked_again(telco: Any):
     part = MessageFactory.create(taken=True).parts.get()
     responses.get(messages_url(part.thread, part.carrier_sid), status=500)
