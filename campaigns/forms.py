@@ -25,7 +25,7 @@ from accounts.hours.windows import DAYS
 from accounts.hours.zones import is_timezone
 from agents.models import Agent, PhoneNumber
 from campaigns.dispatch import BREAKER_CALLS, BREAKER_SHARE
-from campaigns.inputs import retries_of, windows_of
+from campaigns.inputs import FURTHEST_YEAR, retries_of, windows_of
 from campaigns.rows import CsvFile
 from sms.segments import LONGEST, MOST_PARTS
 
@@ -255,6 +255,8 @@ class ScheduleForm(forms.Form):
         at: datetime = self.cleaned_data["starts_at"].replace(tzinfo=ZoneInfo(self._zone))
         if at <= timezone.now():
             raise forms.ValidationError("This time is past. Launch the campaign instead.")
+        if at.year >= FURTHEST_YEAR:
+            raise forms.ValidationError("Nobody will be there to answer.")
         return at
 
 

@@ -20,6 +20,8 @@ from campaigns.models import Recipient
 MOST_RECIPIENTS = 10_000
 RETRIED = ("no-answer", "busy", "voicemail", "failed")
 _WINDOWS_AT_MOST = 21
+# Calling hours are looked for behind a start: there must be room on the calendar.
+FURTHEST_YEAR = 3000
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
 
 
@@ -237,7 +239,7 @@ def _when(text: str, field: str, zone: str) -> datetime:
             when = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
     except ValueError:
         when = None
-    if when is None:
+    if when is None or not 1970 < when.year < FURTHEST_YEAR:
         raise invalid_field(
             field,
             'must be a time in ISO 8601, as "2026-11-24T09:00:00+00:00".',

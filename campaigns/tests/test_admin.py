@@ -217,6 +217,8 @@ def test_a_draft_is_scheduled_on_the_clock_of_its_zone(staff: Client):
 
     staff.post(url, {"starts_at": "2020-01-01T09:00"})
     assert "This time is past" in page(staff, campaign)
+    staff.post(url, {"starts_at": "9999-12-31T09:00"})
+    assert "Nobody will be there to answer." in page(staff, campaign)
     staff.post(url, {"starts_at": "2099-01-05T09:00"})
 
     campaign.refresh_from_db()
