@@ -26,7 +26,6 @@ class Progress:
     )
     calls: int = 0
     live: int = 0
-    talked_s: float = 0
     cost_micros: int = 0
     calls_per_minute: float = 0
     ends_at: datetime | None = None

@@ -54,7 +54,7 @@ class BrowserStream:
                 case "stop":
                     return Stopped()
                 case "start":
-                    return Started("", str(told["call"]), "", {"t": str(told["token"])})
+                    return Started(str(told["call"]), "", {"t": str(told["token"])})
                 case _:
                     return None
         except (KeyError, TypeError, ValueError) as error:

@@ -17,7 +17,6 @@ class BadFrame(Exception):
 class Started:
     """The stream is open: whose call it is, and the parameters of its TwiML."""
 
-    carrier_account_sid: str
     carrier_sid: str
     stream_sid: str
     parameters: dict[str, str]
@@ -122,7 +121,6 @@ def _started(start: dict[str, object]) -> Started:
     if audio.get("encoding") != "audio/x-mulaw" or audio.get("sampleRate") != 8000:
         raise BadFrame(f"expected µ-law at 8000 Hz, got {audio.get('encoding')!r}")
     return Started(
-        str(start["accountSid"]),
         str(start["callSid"]),
         str(start["streamSid"]),
         {str(name): str(value) for name, value in parameters.items()},

@@ -76,7 +76,7 @@ def test_messages_become_values_and_unknown_events_nothing():
     ]  # fmt: skip
 
     assert [stream.decode(text) for text in said] == [
-        Started("", "WEB1", "", {"t": "abc"}), Marked("3"), Pressed("5"), Stopped(), None,
+        Started("WEB1", "", {"t": "abc"}), Marked("3"), Pressed("5"), Stopped(), None,
     ]  # fmt: skip
     assert stream.decode(bytes(FRAME)) == Audio(SILENCE * 160, 0)
     assert stream.decode(bytes(FRAME)) == Audio(SILENCE * 160, 20)
