@@ -136,7 +136,7 @@ def make_campaign(api: httpx.Client, name: str, **fields: Any) -> str:
             {"phone": phone, "name": name, "variables": {"name": name.split()[0]}}
             for phone, name in PEOPLE.items()
         ],
-        "max_concurrent": 3,
+        "max_concurrent": 2,  # as many as two cores hear and speak for
         "max_cost": 20,
         **fields,
     }
