@@ -27,7 +27,10 @@ LOST = (
 )
 UNREACHABLE = "The carrier could not be reached, several times. Nobody was called."
 UNSUBSCRIBED = "The person asked not to be called before this call was dialled. Nobody was called."
-NO_NUMBER = "The number to call from was removed before the call was placed. Nobody was called."
+NO_NUMBER = (
+    "The agent or the number to call from was removed before this call was dialled. "
+    "Nobody was called."
+)
 SWITCHED_OFF = (
     "The account, the agent or the number to call from was switched off before this call was "
     "dialled. Nobody was called."

@@ -189,3 +189,16 @@ def test_what_was_switched_off_before_the_dial_calls_nobody(telco: Any, switch: 
     assert (call.status, call.attempts.get().status) == ("canceled", "refused")
     assert "switched off" in call.error_message
     assert len(telco.calls) == 0
+
+
+@pytest.mark.parametrize("what", ["agent", "number"])
+def test_what_was_removed_before_the_dial_calls_nobody(telco: Any, what: str):
+    call = CallFactory.create()
+    getattr(call, what).delete()
+
+    dialling.dial_next()
+
+    call.refresh_from_db()
+    assert (call.status, call.attempts.get().status) == ("failed", "refused")
+    assert "The agent or the number to call from was removed" in call.error_message
+    assert len(telco.calls) == 0
