@@ -23,6 +23,8 @@ from calls.refusals import in_words
 from calls.sweeping import STATUS
 from carriers import knocks, twiml
 
+LONGEST_SID = 64
+LONGEST_CALL_S = 24 * 3600  # the carrier ends any call then
 NOT_IN_SERVICE = "Sorry, this number is not in service at the moment. Goodbye."
 
 
@@ -43,7 +45,7 @@ class Knock:
 def _verified(request: HttpRequest, form: knocks.Form) -> Knock | None:
     """Return what the request says if the carrier signed it, else None; nothing is written either
     way."""
-    if not form.get("CallSid"):
+    if not 0 < len(form.get("CallSid", "")) <= LONGEST_SID:
         return None
     token, attempt = request.GET.get("a", ""), None
     if token:
@@ -148,13 +150,18 @@ def status(request: HttpRequest, knock: Knock) -> HttpResponse:
             call_pk,
             new,
             at=knocks.moment(knock.form.get("Timestamp", "")),
-            duration_s=knocks.whole_number(knock.form.get("CallDuration", "")),
+            duration_s=_connected_s(knock.form),
             error_code=error_code,
             error_message=_why(new, error_code, knock.form),
         )
     else:
         services.move_call(call_pk, new, at=knocks.moment(knock.form.get("Timestamp", "")))
     return HttpResponse(status=204)
+
+
+def _connected_s(form: knocks.Form) -> int | None:
+    seconds = knocks.whole_number(form.get("CallDuration", ""))
+    return seconds if seconds is None or seconds <= LONGEST_CALL_S else None
 
 
 def _why(status: str, error_code: int | None, form: knocks.Form) -> str:

@@ -55,6 +55,16 @@ def rings(number: Any, sid: str | None = None, **form: str) -> HttpResponse:
 
 
 @pytest.mark.parametrize("what", ["voice", "status", "amd"])
+def test_a_call_with_a_name_that_no_carrier_gives_is_turned_away(what: str):
+    number = PhoneNumberFactory.create()
+
+    answer = knock(what, number, CallSid="CA" + "0" * 63, From=CALLER, To=number.phone_number)
+
+    assert answer.status_code == 403
+    assert not Call.objects.exists()
+
+
+@pytest.mark.parametrize("what", ["voice", "status", "amd"])
 def test_a_wrong_signature_changes_nothing(what: str):
     call = CallFactory.create(dialled=True)
 
@@ -260,6 +270,7 @@ def test_a_call_the_carrier_could_not_connect_says_why():
         {"CallStatus": "completed", "Timestamp": "Sun, 22 Nov 2099 10:00:00 +0000"},
         {"CallStatus": "completed", "CallDuration": "²"},
         {"CallStatus": "completed", "CallDuration": "9" * 5_000},
+        {"CallStatus": "completed", "CallDuration": "9" * 9},
         {"CallStatus": "completed", "ErrorCode": "x"},
         {"CallStatus": "completed", "ErrorCode": "9" * 12},
     ],
