@@ -75,7 +75,10 @@ def admit(at_most: int, now: datetime | None = None) -> list[Turn]:
         Call.objects.waiting(now)
         .filter(account__max_concurrent_calls__gt=reserved)
         .exclude(account__in=[account for account, room in rooms.items() if room <= 0])
-        .exclude(number__carrier_account__pace__next_at__gt=now + pace.ahead())
+        .exclude(
+            number__carrier_account__pace__next_at__gt=now + pace.ahead(),
+            number__carrier_account__pace__next_at__lt=now + pace.horizon(),
+        )
         .annotate(earlier=_attempts_made())
         .order_by("created_at", "pk")
         .select_related("account", "agent", "number__carrier_account__pace")

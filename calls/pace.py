@@ -16,6 +16,7 @@ from calls.models import Call, Pace
 CATCH_UP = timedelta(seconds=1)
 # How far ahead turns are given out: longer than a worker takes to come back for the next ones.
 AHEAD = timedelta(seconds=0.5)
+CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 def interval() -> timedelta:
@@ -25,6 +26,12 @@ def interval() -> timedelta:
 def ahead() -> timedelta:
     """Return how far from now a turn may be given out."""
     return interval() + AHEAD
+
+
+def horizon() -> timedelta:
+    """Return how far from now a carrier's next turn may lie. One beyond was written by a clock that
+    was wrong, and holds nobody up."""
+    return ahead() + at_once() * interval() + CLOCKS_DIFFER
 
 
 def at_once() -> int:
@@ -43,7 +50,7 @@ def give_turns(calls: Sequence[Call], now: datetime) -> list[datetime]:
         turn = max(call.dial_after or call.created_at, call.created_at, now - CATCH_UP)
         if call.number is not None:  # else nobody is asked: dialling says what is wrong
             carrier = call.number.carrier_account
-            known = next_at.get(carrier.pk) or _kept(carrier)
+            known = next_at.get(carrier.pk) or _kept(carrier, now)
             turn = max(turn, known) if known else turn
             next_at[carrier.pk] = turn + interval()
         turns.append(turn)
@@ -56,6 +63,6 @@ def give_turns(calls: Sequence[Call], now: datetime) -> list[datetime]:
     return turns
 
 
-def _kept(carrier: CarrierAccount) -> datetime | None:
+def _kept(carrier: CarrierAccount, now: datetime) -> datetime | None:
     pace: Pace | None = getattr(carrier, "pace", None)
-    return pace.next_at if pace else None
+    return pace.next_at if pace and pace.next_at < now + horizon() else None

@@ -219,3 +219,12 @@ def test_a_process_dials_in_few_threads_and_forgets_nobody_who_asked(monkeypatch
     assert looked == [1, 2]
     for _ in range(dialling.RUNS_AT_ONCE - 2):
         dialling._runs.release()
+
+
+def test_a_turn_that_a_wrong_clock_gave_out_holds_nobody_up():
+    calls(3)
+    assert turns(NOW, 1) == [0]
+    Pace.objects.update(next_at=NOW + timedelta(days=1))
+
+    assert turns(NOW, 2) == [0, 0.5]
+    assert Pace.objects.get().next_at == NOW + timedelta(seconds=1)
