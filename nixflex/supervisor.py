@@ -36,17 +36,12 @@ WELL_AFTER_SECONDS = 30.0
 DEATHS_BEFORE_READY = 3
 
 # A child stops when we die, however: the kernel sends it SIGTERM (Linux). Set in a program of its
-# own because code between fork and exec may hang in a process that has threads. How nice it is
-# counts among sessions only where their group is told (sched(7), "The autogroup feature").
+# own because code between fork and exec may hang in a process that has threads.
 TETHER = (
-    "import contextlib,ctypes,os,sys\n"
+    "import ctypes,os,sys\n"
     "if sys.platform == 'linux': ctypes.CDLL(None).prctl(1, 15)\n"
     "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
-    "if sys.argv[2] != '0':\n"
-    "    os.nice(int(sys.argv[2]))\n"
-    "    with contextlib.suppress(OSError):\n"
-    "        open('/proc/self/autogroup', 'w').write(sys.argv[2])\n"
-    "os.execv(sys.argv[3], sys.argv[3:])\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
 
 
@@ -63,8 +58,6 @@ class Process:
     environment: dict[str, str] = field(default_factory=dict)
     port: int | None = None
     port_variable: str = "PORT"
-    # How far it gives way to the others where processor time is short (nice(2)).
-    niceness: int = 0
     # Nobody needs it before every port answers: the others start sooner without it.
     comes_last: bool = False
 
@@ -116,8 +109,6 @@ def processes() -> list[Process]:
             ),
             # On a developer's machine or in a container we may well be root.
             {"PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
-            # Its work may take seconds; a carrier or a caller waits milliseconds for the others.
-            niceness=5,
         ),
         Process(
             "beat",
@@ -327,10 +318,7 @@ class _Keeper:
 
     def _spawn(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [
-                *(sys.executable, "-I", "-S", "-c", TETHER),
-                *(str(os.getpid()), str(self.process.niceness), *self.process.command),
-            ],
+            [sys.executable, "-I", "-S", "-c", TETHER, str(os.getpid()), *self.process.command],
             cwd=self._cwd,
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | self.process.environment,
             stdin=subprocess.DEVNULL,

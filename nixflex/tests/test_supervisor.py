@@ -57,21 +57,6 @@ def test_lines_carry_the_name_of_their_process(supervise):
     assert lines.get(timeout=PATIENCE_S) == ("one", "hello")
 
 
-def test_a_nice_process_gives_way_to_the_others_also_across_sessions(supervise):
-    code = """
-import os, time
-try:
-    group = open("/proc/self/autogroup").read().split()[-1]
-except OSError:
-    group = str(os.nice(0))  # a kernel without groups
-print(os.nice(0), group, flush=True)
-time.sleep(600)
-"""
-    _, lines = supervise(program("nice", code, niceness=5))
-
-    assert lines.get(timeout=PATIENCE_S) == ("nice", f"{os.nice(0) + 5} 5")
-
-
 def test_a_crashed_process_starts_again(supervise):
     _, lines = supervise(program("one", "import os; print(os.getpid()); os._exit(3)"))
 
