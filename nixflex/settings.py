@@ -58,9 +58,6 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # the proxy ends TLS, and redirects what comes without
 ]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
-# A browser that came once by https comes by nothing else for a year; a development tunnel is gone
-# sooner.
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SESSION_COOKIE_SECURE and not DEBUG else 0
 
 # --- the outside: the sandbox unless told otherwise -----------------------------------------------
 # None means "not said": the sandbox in development, an error with DEBUG off (nixflex/checks.py).
