@@ -356,6 +356,25 @@ def test_a_number_that_was_removed_texts_nobody(client: Client, number: Any):
     assert TextCampaign.objects.get().status == "failed"
 
 
+@pytest.mark.parametrize("switch", ["account.is_active", "agent.is_active", "outbound_enabled"])
+def test_a_campaign_whose_account_agent_or_number_is_off_waits_until_it_is_on(
+    client: Client, number: Any, switch: str
+):
+    create(client, number)
+    owner, _, flag = switch.rpartition(".")
+    switched = getattr(number, owner) if owner else number
+    setattr(switched, flag, False)
+    switched.save()
+
+    assert dispatch.dispatch_all() == 0
+    assert Message.objects.count() == 0
+    assert TextCampaign.objects.get().status == "running"
+
+    setattr(switched, flag, True)
+    switched.save()
+    assert dispatch.dispatch_all() == 2
+
+
 def test_the_trouble_of_one_campaign_does_not_hold_up_the_others(
     client: Client, number: Any, monkeypatch: pytest.MonkeyPatch
 ):

@@ -51,7 +51,7 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
         .filter(pk=campaign_pk, status=Status.RUNNING)
         .first()
     )
-    if campaign is None or not campaign.account.is_active:
+    if campaign is None or _is_switched_off(campaign):
         return 0
     # Those held until their person's hours open take nobody's place.
     waiting = MessagePart.objects.unsent().filter(
@@ -68,6 +68,17 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
     if not campaign.recipients.filter(state=State.PENDING).exists():
         _end(campaign)
     return handed
+
+
+def _is_switched_off(campaign: TextCampaign) -> bool:
+    """Whether it waits until somebody switches its account, agent or number on again. One whose
+    agent or number was removed goes on as far as it can."""
+    account, agent, number = campaign.account, campaign.agent, campaign.number
+    return not (
+        account.is_active
+        and (agent is None or agent.is_active)
+        and (number is None or number.outbound_enabled)
+    )
 
 
 def _stood_still(campaign: TextCampaign, now: datetime) -> bool:
