@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db import InterfaceError, OperationalError, connection
 from prometheus_client import Histogram
 
@@ -141,6 +141,9 @@ class _Writer:
     def __init__(self, store: Callable[[Sequence[Knock]], list[Outcome]]) -> None:
         self._store = store
         self._in_thread = sync_to_async(self._commit)
+        # Never left, so its thread and that thread's connection wrapper stay: a text waits behind
+        # no report, and behind no page's queries.
+        self._thread = ThreadSensitiveContext()
         self._waiting: list[tuple[Knock, asyncio.Future[Outcome]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -153,6 +156,7 @@ class _Writer:
         return await outcome
 
     async def _write_all(self) -> None:
+        SyncToAsync.thread_sensitive_context.set(self._thread)  # in this task's own context
         while batch := self._waiting:
             self._waiting = []
             try:
