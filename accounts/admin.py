@@ -9,12 +9,12 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.views.decorators.debug import sensitive_variables
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from accounts.admin_pages import page_of_secret
 from accounts.choices import ChoosesTheOnlyAccount
 from accounts.keys import create_key, revoke_key
 from accounts.models import Account, ApiKey, CarrierAccount, User
@@ -97,14 +97,14 @@ class ApiKeyAdmin(ChoosesTheOnlyAccount, ModelAdmin):
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         """Show the pair on the answer itself: it passes through no cookie, session or log."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "API key",
-            "key": obj,
-            "credentials": request.new_credentials,  # type: ignore[attr-defined]
-        }
-        return TemplateResponse(
-            request, "accounts/key_created.html", context, headers={"Cache-Control": "no-store"}
+        credentials = request.new_credentials  # type: ignore[attr-defined]
+        return page_of_secret(
+            self,
+            request,
+            "accounts/key_created.html",
+            "API key",
+            key=obj,
+            credentials=credentials,
         )
 
     @admin.action(

@@ -15,3 +15,12 @@ def page_of_admin(
     return TemplateResponse(
         request, template, {**shared, "title": title, "opts": admin.opts, **context}
     )
+
+
+def page_of_secret(
+    admin: ModelAdmin, request: HttpRequest, template: str, title: str, **context: Any
+) -> TemplateResponse:
+    """As ``page_of_admin``, for what is shown once: nothing on the way keeps the page."""
+    page = page_of_admin(admin, request, template, title, **context)
+    page.headers["Cache-Control"] = "no-store"
+    return page

@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from accounts.admin_pages import page_of_secret
 from accounts.choices import ChoosesTheOnlyAccount
 from accounts.errors import ApiError
 from webhooks import outbox
@@ -175,15 +176,14 @@ class EndpointAdmin(ChoosesTheOnlyAccount, ModelAdmin):
     @sensitive_variables("secret")
     def _secret_page(self, request: HttpRequest, endpoint: Endpoint, what: str) -> HttpResponse:
         """Show the secret on the answer itself: it passes through no cookie, session or log."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Signing secret",
-            "endpoint": endpoint,
-            "what": what,
-            "secret": endpoint.secret,
-        }
-        return TemplateResponse(
-            request, "webhooks/secret.html", context, headers={"Cache-Control": "no-store"}
+        return page_of_secret(
+            self,
+            request,
+            "webhooks/secret.html",
+            "Signing secret",
+            endpoint=endpoint,
+            what=what,
+            secret=endpoint.secret,
         )
 
     # --- one endpoint ---
