@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.steps import by_itself
 from accounts.suppression import is_suppressed
 from agents.models import Agent
 from agents.prompt import teaches_menus
@@ -311,7 +312,8 @@ def reconcile(now: datetime | None = None) -> None:
         status=DialAttempt.Status.PENDING, created_at__lt=now - PENDING_AT_MOST
     )
     for pk in overdue.values_list("pk", flat=True):
-        doubt_outcome(pk, "the dialling process died on the way")
+        with by_itself(f"doubting attempt {pk}"):
+            doubt_outcome(pk, "the dialling process died on the way")
 
 
 def _reconcile_one(attempt: DialAttempt, now: datetime) -> None:

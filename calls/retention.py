@@ -20,6 +20,7 @@ from accounts import suppression
 from accounts.errors import ApiError, not_found_error
 from accounts.keys import revoke_key
 from accounts.models import Account, CarrierAccount, Suppression
+from accounts.steps import by_itself
 from agents import history
 from agents.models import Agent, Caller, Note, PhoneNumber
 from agents.numbers import release_number
@@ -80,14 +81,22 @@ def delete_all(account: Account) -> Erased:
 
 def purge(now: datetime | None = None) -> bool:
     """Erase what is older than ``RETENTION_DAYS``; return whether some is left for another run."""
-    before = (now or timezone.now()) - timedelta(days=settings.RETENTION_DAYS)
+    now = now or timezone.now()
+    before = now - timedelta(days=settings.RETENTION_DAYS)
     old = Call.objects.filter(created_at__lt=before)
-    calls, _ = _erase_all(old, at_most=PURGE_AT_MOST, leaves_stuck=True)
-    texts = _purge_texts(before)
-    recovery.forget_erased(now or timezone.now())
-    too_old.send(Call, before=before)
-    history.forget_before(before)
-    outbox.delete_before(before)
+    calls = texts = 0
+    with by_itself("erasing old calls"):
+        calls, _ = _erase_all(old, at_most=PURGE_AT_MOST, leaves_stuck=True)
+    with by_itself("erasing old texts"):
+        texts = _purge_texts(before)
+    with by_itself("forgetting erased texts"):
+        recovery.forget_erased(now)
+    with by_itself("erasing what others keep of old calls"):
+        too_old.send(Call, before=before)
+    with by_itself("erasing old notes"):
+        history.forget_before(before)
+    with by_itself("erasing old events"):
+        outbox.delete_before(before)
     if calls or texts:
         days = settings.RETENTION_DAYS
         logger.info("erased %s calls and %s texts older than %s days", calls, texts, days)

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from accounts.steps import by_itself
 from calls import refusals
 from calls.dialling import TIME_LIMIT_MARGIN_S, carrier_account_of
 from calls.models import Call, Transfer
@@ -64,8 +65,9 @@ def check_stale_calls(now: datetime | None = None) -> int:
         # Taken by one sweep, where two run at once.
         mine = Call.objects.filter(pk=call.pk, carrier_checked_at=call.carrier_checked_at)
         if mine.update(carrier_checked_at=now):
-            _check(call, now)
             checked += 1
+            with by_itself(f"asking about {call.call_id}"):
+                _check(call, now)
         if time.monotonic() > until:
             break  # the carrier is slow, and workers have other work
     return checked
@@ -139,7 +141,8 @@ def rescue_silent_calls(now: datetime | None = None) -> int:
         mine = Call.objects.filter(pk=call.pk, media_seen_at=call.media_seen_at)
         if asked < AT_MOST and mine.update(media_seen_at=now):
             asked += 1
-            rescued += _ask_again(call, now)
+            with by_itself(f"rescuing {call.call_id}"):
+                rescued += _ask_again(call, now)
     return rescued
 
 
@@ -165,7 +168,11 @@ def cancel_too_late(now: datetime | None = None) -> int:
     """Take back the calls that waited for a line past their hours; return how many it was."""
     now = now or timezone.now()
     late = Call.objects.too_late(now).values_list("pk", flat=True)
-    return sum(withdraw(pk, refusals.TOO_LATE) for pk in late)
+    withdrawn = 0
+    for pk in late:
+        with by_itself(f"taking back call {pk}"):
+            withdrawn += withdraw(pk, refusals.TOO_LATE)
+    return withdrawn
 
 
 def calls_to_nudge(now: datetime | None = None) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.core.cache import cache
 from django.utils import timezone
 
+from accounts.steps import by_itself
 from calls import transfers
 from calls.dialling import carrier_account_of
 from calls.handing_over import ask_again
@@ -35,8 +36,9 @@ def settle_lost(now: datetime | None = None) -> int:
     asked = 0
     for transfer in lost:
         if cache.add(f"calls.lost.{transfer.pk}", 1, timeout=ASK_EVERY_S):
-            _settle(transfer, now)
             asked += 1
+            with by_itself(f"settling transfer {transfer.pk}"):
+                _settle(transfer, now)
     return asked
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.steps import by_itself
 from calls.models import Call, DialAttempt
 from calls.usage import price_micros
 from campaigns import nudges
@@ -119,13 +120,18 @@ def sweep(now: datetime | None = None) -> int:
     """Settle what no news told of, and finish what is done; return how many calls it was."""
     now = now or timezone.now()
     over = RecipientCall.objects.filter(settled_at=None, call__status__in=Call.TERMINAL)
-    settled = sum(settle(pk, now) for pk in over.values_list("call_id", flat=True)[:1000] if pk)
+    settled = 0
+    for pk in over.values_list("call_id", flat=True)[:1000]:
+        with by_itself(f"settling call {pk} of a campaign"):
+            settled += bool(pk) and settle(pk, now)
     # A call that was erased while nobody had written down what it came to.
     for made in RecipientCall.objects.filter(settled_at=None, call=None)[:1000]:
-        _settle_erased(made.pk, now)
+        with by_itself(f"settling erased call {made.pk} of a campaign"):
+            _settle_erased(made.pk, now)
     running = Campaign.objects.filter(status=Campaign.Status.RUNNING)
     for pk in running.values_list("pk", flat=True):
-        finish_if_done(pk)
+        with by_itself(f"finishing campaign {pk}"):
+            finish_if_done(pk)
     return settled
 
 

@@ -77,7 +77,7 @@ def deliver_due() -> int:
         for one, outcome in zip(claims, outcomes, strict=True):
             try:
                 settle(one, outcome, timezone.now())
-            except DatabaseError:  # its lease runs out, and it goes again
+            except Exception:  # its lease runs out, and it goes again
                 log.exception("webhook_not_settled", attempt=one.attempt_pk)
         sent += len(claims)
     return sent
@@ -101,7 +101,14 @@ def claim(now: datetime) -> list[Claim]:
         delivery.tries += 1
         delivery.due_at = now + LEASE
         delivery.save(update_fields=["tries", "due_at"])
-        claims.append(_claimed(delivery, now))
+        try:
+            claims.append(_claimed(delivery, now))
+        except DatabaseError:
+            raise  # nothing is claimed
+        except Exception as error:  # one odd event must not hold up those behind it
+            log.exception("webhook_not_written", delivery=delivery.pk)
+            name = type(error).__name__
+            _failed(delivery, Outcome(None, name, duration_ms=0, is_final=False), now)
     return claims
 
 

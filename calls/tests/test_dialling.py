@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 import time_machine
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.factories import AccountFactory
@@ -230,6 +230,23 @@ def test_nothing_is_given_up_while_the_carrier_does_not_answer(telco: Any):
         dialling.reconcile()
 
     assert attempt_of(call).status == "unknown"
+
+
+def test_a_dead_processs_dial_that_cannot_be_doubted_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    broken, other = DialAttemptFactory.create(), DialAttemptFactory.create()
+    doubt = dialling.doubt_outcome
+
+    def breaks_on_the_first(attempt_pk: int, why: str) -> None:
+        if attempt_pk == broken.pk:
+            raise DatabaseError("deadlock detected")
+        doubt(attempt_pk, why)
+
+    monkeypatch.setattr(dialling, "doubt_outcome", breaks_on_the_first)
+    dialling.reconcile(timezone.now() + timedelta(seconds=61))
+
+    assert (attempt_of(broken.call).status, attempt_of(other.call).status) == ("pending", "unknown")
 
 
 def test_a_dial_whose_process_died_is_unknown_and_not_sent_again(telco: Any):

@@ -210,6 +210,18 @@ def test_a_recording_that_cannot_be_deleted_keeps_its_call_and_no_other(settings
     assert not Message.objects.exists()
 
 
+def test_a_part_of_the_purge_that_fails_keeps_no_other_from_its_work(monkeypatch):
+    def breaks(*_: Any, **__: Any) -> tuple[int, int]:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(retention, "_erase_all", breaks)
+    MessageFactory.create(created_at=timezone.now() - timedelta(days=1000))
+
+    assert retention.purge() is False
+
+    assert not Message.objects.exists()
+
+
 def test_a_purge_takes_so_many_calls_and_says_that_more_are_left(monkeypatch):
     monkeypatch.setattr(retention, "_AT_ONCE", 1)
     monkeypatch.setattr(retention, "PURGE_AT_MOST", 2)

@@ -146,6 +146,63 @@ def test_a_call_that_waited_past_its_hours_is_taken_back_and_rings_nowhere(telco
     assert not telco.calls
 
 
+def cannot_end(monkeypatch: pytest.MonkeyPatch, broken: Call) -> None:
+    """Have every ending of one call break, as a receiver of its news may."""
+    move_call = services.move_call
+
+    def breaks(call_pk: int, *args: Any, **kwargs: Any) -> bool:
+        if call_pk == broken.pk:
+            raise ValueError("odd")
+        return move_call(call_pk, *args, **kwargs)
+
+    monkeypatch.setattr(services, "move_call", breaks)
+
+
+def test_a_late_call_that_cannot_be_taken_back_holds_up_no_other(monkeypatch: pytest.MonkeyPatch):
+    now = timezone.now()
+    broken, late = [CallFactory.create(dial_before=now) for _ in range(2)]
+    cannot_end(monkeypatch, broken)
+
+    assert sweeping.cancel_too_late(now) == 1
+
+    assert list(Call.objects.too_late(now)) == [broken]
+    late.refresh_from_db()
+    assert late.status == "canceled"
+
+
+def test_a_quiet_call_that_cannot_be_ended_holds_up_no_other(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    broken, other = quiet(live=True), quiet(live=True)
+    for call in (broken, other):
+        says(telco, call, status="completed")
+    cannot_end(monkeypatch, broken)
+
+    assert sweeping.check_stale_calls() == 2
+
+    other.refresh_from_db()
+    assert other.status == "completed"
+
+
+def test_a_silent_call_that_cannot_be_rescued_holds_up_no_other(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    long_ago = timezone.now() - LONG_AGO
+    gone = {"media_generation": 1, "live": True}
+    broken = CallFactory.create(media_seen_at=long_ago - LONG_AGO, **gone)
+    other = CallFactory.create(media_seen_at=long_ago, **gone)
+    telco.post(calls_url(other.number, other.carrier_sid), json=call_json(other.carrier_sid))
+    record = services.record
+
+    def breaks_on_the_first(call: Call, *args: Any, **kwargs: Any) -> None:
+        if call == broken:
+            raise ValueError("odd")
+        record(call, *args, **kwargs)
+
+    monkeypatch.setattr(sweeping, "record", breaks_on_the_first)
+    assert [sweeping.rescue_silent_calls(), sweeping.rescue_silent_calls()] == [0, 1]
+
+
 def test_a_call_that_is_being_dialled_is_not_withdrawn():
     call = CallFactory.create()
     DialAttemptFactory.create(call=call)

@@ -10,6 +10,7 @@ from agents.tests.twilio_side import form_of
 from calls import (
     sweeping,
     transfer_sweep,
+    transfers,
 )
 from calls.factories import TransferFactory
 from calls.models import Call, Transfer
@@ -93,6 +94,25 @@ def test_a_caller_left_in_a_dead_ring_comes_back_to_the_agent(telco: Any):
     assert redirect.call_count == 1
     assert verbs(asks(call)) == ["Connect", "Redirect"]
     assert state(transfer) == ("failed", "no-answer")
+
+
+def test_a_transfer_that_cannot_be_settled_holds_up_no_other(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    broken, other = lost(), lost()
+    for transfer in (broken, other):
+        legs_are(telco, transfer.call, {"status": "in-progress", "date_created": now_text()})
+    joined = transfers.joined
+
+    def breaks_on_the_first(pk: int, **of_leg: Any) -> None:
+        if pk == broken.pk:
+            raise ValueError("odd")
+        joined(pk, **of_leg)
+
+    monkeypatch.setattr(transfers, "joined", breaks_on_the_first)
+    assert transfer_sweep.settle_lost() == 2
+
+    assert (state(broken)[0], state(other)[0]) == ("ringing", "bridged")
 
 
 def test_a_transfer_under_way_is_not_asked_about(telco: Any):

@@ -106,6 +106,22 @@ def test_the_sweep_finds_an_end_that_no_news_told_of(campaign: Campaign):
     assert (person.outcome, campaign.status) == ("no-answer", "completed")
 
 
+def test_a_call_that_cannot_be_settled_holds_up_no_other(campaign: Campaign):
+    broken = CampaignFactory.create(retries={"no-answer": {"times": "odd"}})
+    for one in (broken, campaign):
+        people(one, 1)
+        dispatch(one.pk)
+    for call in Call.objects.all():
+        calls.end_call(call.pk, "no-answer")
+
+    assert outcomes.sweep() == 1
+
+    assert Recipient.objects.get(campaign=campaign).outcome == "no-answer"
+    assert Recipient.objects.get(campaign=broken).status == "calling"
+    campaign.refresh_from_db()
+    assert campaign.status == "completed"
+
+
 def test_a_call_erased_before_it_was_written_down_frees_its_person(campaign: Campaign):
     made = RecipientCallFactory.create(campaign=campaign)
     assert made.call is not None

@@ -97,6 +97,18 @@ def test_a_campaign_texts_each_person_once_with_their_own_words(client: Client, 
     assert first["twilio_sid"].startswith("SM")
 
 
+def test_a_person_whose_row_breaks_holds_up_no_other(client: Client, number: Any):
+    create(client, number)
+    TextRecipient.objects.filter(phone=ANNA).update(zones=["Odd/Zone"])
+
+    assert [dispatch.dispatch_all() for _ in range(2)] == [1, 0]
+
+    assert Message.objects.get().to_number == BEN
+    anna = TextRecipient.objects.get(phone=ANNA)
+    assert anna.state == "pending"
+    assert anna.send_after > timezone.now()  # later again, behind the others
+
+
 def test_a_text_that_was_sent_on_and_never_confirmed_counts_as_failed(client: Client, number: Any):
     campaign_id = create(client, number).json()["campaign_id"]
     dispatch.dispatch_all()

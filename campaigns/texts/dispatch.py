@@ -1,7 +1,7 @@
 """Hands a running campaign's texts to the queue, a few at a time, at each person's hours."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # So many texts of a number wait to be sent: more would hold up what people are answered.
 AHEAD = 5
+# Whose row broke comes again so much later.
+AGAIN_AFTER = timedelta(minutes=5)
 
 
 def dispatch_all(now: datetime | None = None) -> int:
@@ -64,7 +66,12 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
     for person in pending.order_by("send_after", "pk")[: AHEAD * 20]:
         if handed >= room:
             break
-        handed += _hand(campaign, person, now, is_late=is_late)
+        try:
+            with transaction.atomic():
+                handed += _hand(campaign, person, now, is_late=is_late)
+        except Exception:  # one person's trouble must not stop those behind
+            logger.exception("cannot text person %s of campaign %s", person.pk, campaign.pk)
+            TextRecipient.objects.filter(pk=person.pk).update(send_after=now + AGAIN_AFTER)
     if not campaign.recipients.filter(state=State.PENDING).exists():
         _end(campaign)
     return handed

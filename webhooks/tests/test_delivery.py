@@ -365,6 +365,21 @@ def test_slack_is_told_a_summary_and_nothing_it_could_act_on(receiver):
     assert row.status == "delivered"
 
 
+def test_an_event_that_cannot_be_put_into_words_is_put_off_and_holds_up_no_other(receiver):
+    now = timezone.now()
+    broken = due(receiver.url, at=now - MINUTE, endpoint__kind="slack", event__body="[]")
+    other = due(receiver.url, at=now)
+
+    assert deliver_due() == 1
+
+    broken.refresh_from_db()
+    assert (broken.status, broken.tries, broken.failures) == ("pending", 1, 1)
+    assert broken.error == "AttributeError"
+    assert broken.due_at > now + 4 * MINUTE
+    other.refresh_from_db()
+    assert other.status == "delivered"
+
+
 def test_one_settlement_that_fails_does_not_take_the_others_with_it(receiver, monkeypatch):
     rows = [due(receiver.url, at=timezone.now()) for _ in range(2)]
     real = settle
