@@ -93,6 +93,8 @@ def claim_next() -> MessagePart | None:
         if why := _forbidden(message, thread):
             code, words = why
             note_status(part.pk, MessagePart.Status.FAILED, error_code=code, error_message=words)
+            if message.sent_at is not None:  # an attempt before did not reach the carrier
+                _never_left(message)
             continue
         part.status = MessagePart.Status.SENDING
         part.attempts += 1
@@ -290,4 +292,5 @@ def call_off(message_pk: int) -> bool:
         return False
     message.parts.update(status=MessagePart.Status.FAILED, error_message=failures.CANCELED)
     update_message(message)
+    _never_left(message)
     return True

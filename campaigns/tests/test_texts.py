@@ -7,6 +7,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from accounts.errors import ApiError
 from accounts.factories import api_client
 from accounts.models import Suppression
 from accounts.suppression import suppress
@@ -15,7 +16,7 @@ from agents.models import PhoneNumber
 from agents.tests.outside import official_sdk
 from campaigns.texts import dispatch, services
 from sms import inbound, sending, statuses
-from sms.models import Arrival, Message, MessagePart, TextCampaign, TextRecipient
+from sms.models import Arrival, Message, MessagePart, TextCampaign, TextRecipient, Thread
 
 pytestmark = pytest.mark.django_db
 sdk = official_sdk()
@@ -326,9 +327,42 @@ def test_deleting_calls_off_a_text_that_the_carrier_could_not_be_asked_to_send(
     deleted = client.delete(f"/v1/sms/campaigns/{campaign_id}").json()
 
     assert deleted["cancelled_count"] == 2
-    assert set(Message.objects.values_list("status", flat=True)) == {"failed"}
+    assert set(Message.objects.values_list("status", "sent_at")) == {("failed", None)}
+    assert not Thread.objects.filter(window_open=True).exists()  # nobody can answer what never went
     with time_machine.travel(timezone.now() + timedelta(minutes=5), tick=False):
         assert sending.claim_next() is None
+
+
+def test_a_stop_between_two_attempts_leaves_nothing_sent(client: Client, number: Any):
+    create(client, number, recipients=[{"phone": ANNA}])
+    dispatch.dispatch_all()
+    part = sending.claim_next()
+    assert part is not None
+    sending._try_again_later(part.pk)  # the carrier was not reached
+
+    suppress(number.account, ANNA, source=Suppression.Source.SMS_KEYWORD)
+    with time_machine.travel(timezone.now() + timedelta(minutes=5), tick=False):
+        assert sending.claim_next() is None
+        dispatch.dispatch_all()
+
+    message = Message.objects.get()
+    assert (message.status, message.error_code, message.sent_at) == ("failed", 21610, None)
+    assert not message.thread.window_open
+    assert TextCampaign.objects.get().status == "failed"  # nobody was texted
+
+
+@pytest.mark.parametrize("late", [services.delete, services.launch, services.edit])
+def test_who_comes_to_a_campaign_that_is_being_deleted_does_not_find_it(
+    client: Client, number: Any, late: Any
+):
+    create(client, number)
+    pk = TextCampaign.objects.get().pk
+    services.delete(pk)
+
+    with pytest.raises(ApiError) as refused:
+        late(pk)
+
+    assert (refused.value.status, refused.value.code) == (404, "campaign_not_found")
 
 
 @pytest.mark.parametrize(

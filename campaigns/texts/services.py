@@ -46,8 +46,12 @@ def find(account: Account, campaign_id: str) -> TextCampaign:
     if "\0" not in campaign_id:
         found = TextCampaign.objects.filter(account=account, campaign_id=campaign_id).first()
     if found is None:
-        raise not_found_error("campaign_not_found", "SMS campaign not found.")
+        raise _not_found()
     return found
+
+
+def _not_found() -> ApiError:
+    return not_found_error("campaign_not_found", "SMS campaign not found.")
 
 
 @transaction.atomic
@@ -111,7 +115,11 @@ def _add(campaign: TextCampaign, rows: Iterable[Row]) -> None:
 
 
 def _locked(campaign_pk: int) -> TextCampaign:
-    return TextCampaign.objects.select_for_update(no_key=True).get(pk=campaign_pk)
+    """Lock a campaign's row; ApiError ``campaign_not_found`` where it was deleted meanwhile."""
+    campaign = TextCampaign.objects.select_for_update(no_key=True).filter(pk=campaign_pk).first()
+    if campaign is None:
+        raise _not_found()
+    return campaign
 
 
 def _start(campaign: TextCampaign) -> None:
