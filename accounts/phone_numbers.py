@@ -12,6 +12,8 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # Numbers set aside for stories and tests that the numbering plan does not list as assigned:
 # the sandbox's people live there, and nobody else's phone can ring.
 _RESERVED = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
+# Fewer digits at a number's end are many people's.
+_FEWEST_DIGITS = 6
 
 # What people and spreadsheets put around and between digits.
 _DRESSING = re.compile(r"[\s().\-‐-―/\u200e\u200f\u202a-\u202e\ufeff]+")
@@ -76,6 +78,16 @@ def undress(cell: str, region: str | None = None) -> tuple[str, str]:
             return digits, ""
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), ""
     return digits, ""
+
+
+def may_mean(cell: str, number: str) -> bool:
+    """Return whether what somebody wrote where a telephone number belongs may mean ``number``
+    (E.164): its own digits without the country's code, or a part of them that no area code leads.
+    """
+    written = "".join(str(int(sign)) for sign in cell if sign.isdecimal()).lstrip("0")
+    national = phonenumbers.national_significant_number(parsed(number)).lstrip("0")
+    is_enough = len(written) >= _FEWEST_DIGITS
+    return is_enough and (national in written or number.endswith(written))
 
 
 def _why_not_valid(number: phonenumbers.PhoneNumber) -> str:

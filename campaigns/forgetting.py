@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
+from accounts.phone_numbers import may_mean
 from campaigns.models import Campaign, Recipient, RecipientCall
 from sms.models import TextCampaign, TextRecipient
 
@@ -14,8 +16,31 @@ _AT_ONCE = 5_000
 
 def on_person_forgotten(sender: object, account: Account, phone_number: str, **_: Any) -> None:
     """Take a person out of every campaign of the account, the finished ones too."""
+    for campaign in _with_refused_rows(account):  # campaigns first, as everybody locks them
+        if _refused_rows(campaign, phone_number):
+            _drop_refused_rows(campaign.pk, phone_number)
     Recipient.objects.filter(campaign__account=account, phone=phone_number).delete()
     TextRecipient.objects.filter(campaign__account=account, phone=phone_number).delete()
+
+
+def _with_refused_rows(account: Account) -> QuerySet[Campaign]:
+    return Campaign.objects.of(account).filter(intake__invalid__0__isnull=False).order_by("pk")
+
+
+def _refused_rows(campaign: Campaign, phone_number: str) -> list[dict[str, Any]]:
+    """The rows kept for people to read that may mean a number, however it was written."""
+    rows = campaign.intake.get("invalid", [])
+    return [row for row in rows if may_mean(row["phone"], phone_number)]
+
+
+@transaction.atomic
+def _drop_refused_rows(campaign_pk: int, phone_number: str) -> None:
+    campaign = Campaign.objects.select_for_update(of=("self",)).filter(pk=campaign_pk).first()
+    if campaign is not None:
+        theirs = _refused_rows(campaign, phone_number)
+        left = [row for row in campaign.intake.get("invalid", []) if row not in theirs]
+        campaign.intake = {**campaign.intake, "invalid": left}
+        campaign.save(update_fields=["intake"])
 
 
 def on_person_exported(
@@ -32,6 +57,11 @@ def on_person_exported(
             )
         ),
         "text_campaigns": list(texted.values("campaign__campaign_id", "variables", "state")),
+        "refused_rows": [
+            {"campaign__campaign_id": campaign.campaign_id, **row}
+            for campaign in _with_refused_rows(account)
+            for row in _refused_rows(campaign, phone_number)
+        ],
     }
 
 

@@ -96,7 +96,7 @@ class Campaign(models.Model):
     # When it was last started or resumed, or should have been. The breaker looks at calls that
     # ended since: a person who resumes has judged what was before.
     breaker_since = models.DateTimeField(null=True, blank=True)
-    # What came in: {"rows", "invalid", "duplicates", "invalid_rows": [...first ones...]}
+    # What came in, as ``intake.Intake`` says it, the first refused rows included.
     intake = models.JSONField(default=dict, blank=True)
 
     objects = CampaignQuerySet.as_manager()

@@ -7,8 +7,10 @@ import pytest
 from django.utils import timezone
 
 from calls import retention
+from campaigns import services
 from campaigns.factories import CampaignFactory, RecipientCallFactory, people
 from campaigns.models import Campaign, Recipient
+from campaigns.rows import Row
 from campaigns.texts.services import Status
 from sms.models import TextCampaign, TextRecipient
 
@@ -57,6 +59,69 @@ def test_a_forgotten_person_is_in_no_text_campaign_either():
     retention.forget_person(campaign.account, THEM)
 
     assert not TextRecipient.objects.exists()
+
+
+def refused(*cells: str, **about: Any) -> Campaign:
+    """A campaign with rows that could not be used, as its page shows them."""
+    campaign = CampaignFactory.create(**about)
+    services.add_people(campaign.pk, [Row(n, cell, line=n + 2) for n, cell in enumerate(cells)])
+    campaign.refresh_from_db()
+    return campaign
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "07386172392",
+        "447386172392",
+        "0044 7386 172392",
+        "+44 (0)7386-172392",
+        "+4407386172392",
+        "07386 172392 / 07386 172394",
+        "7386172392.0",
+        "٠٧٣٨٦١٧٢٣٩٢",
+    ],
+)
+def test_a_forgotten_persons_bad_row_goes_however_it_was_written(cell: str):
+    campaign = refused(cell, "07386172393", "none", "", "2392")
+    assert campaign.intake["invalid_count"] == 5
+
+    retention.forget_person(campaign.account, THEM)
+
+    campaign.refresh_from_db()
+    left = [row["phone"] for row in campaign.intake["invalid"]]
+    assert left == ["07386172393", "none", "", "2392"]
+    assert campaign.intake["invalid_count"] == 5  # so many it was
+
+
+def test_a_person_is_forgotten_with_a_bad_row_whose_number_was_right_and_not_elsewhere():
+    campaign = CampaignFactory.create()
+    services.add_people(campaign.pk, [Row(0, THEM, timezone="Moon")])
+    elsewhere = refused("07386172392")
+
+    retention.forget_person(campaign.account, THEM)
+
+    campaign.refresh_from_db()
+    elsewhere.refresh_from_db()
+    assert campaign.intake["invalid"] == []
+    assert len(elsewhere.intake["invalid"]) == 1
+
+
+def test_an_export_has_the_rows_that_were_refused():
+    campaign = refused("07386172392", "07386172393")
+
+    exported = retention.export_person(campaign.account, THEM)
+
+    assert exported["refused_rows"] == [
+        {
+            "campaign__campaign_id": campaign.campaign_id,
+            "phone": "07386172392",
+            "reason": "phone must be in E.164: begin with + and the country code, as "
+            "+447446466847.",
+            "row_index": 0,
+            "line": 2,
+        }
+    ]
 
 
 def test_an_export_has_a_persons_place_in_campaigns_of_this_account_alone():
