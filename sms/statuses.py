@@ -31,6 +31,7 @@ STATUS: dict[str, str] = {
     "failed": MessagePart.Status.FAILED,
     "canceled": MessagePart.Status.FAILED,
 }
+_BADLY = frozenset({MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED})
 # The record is to be true within 30 s of the carrier's, callback or not …
 ASK_EVERY = timedelta(seconds=15)
 # … for as long as news is likely; then ever less often, for as long as it is possible.
@@ -122,7 +123,7 @@ def meaning(word: str, error_code: int | None) -> tuple[str, int | None, str] | 
     """Return what the carrier means: a part's status, its error and that in words; None for a word
     we do not know."""
     status = STATUS.get(word)
-    if status not in {MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED}:
+    if status not in _BADLY:
         return None if status is None else (status, None, "")
     return status, error_code, failures.in_words(error_code or 30008)
 
@@ -153,14 +154,11 @@ def has_left(status: str) -> bool:
 def settle(message: Message, parts: Sequence[MessagePart]) -> list[MessagePart]:
     """Derive a text's status from all of its parts, in memory; return the parts that will not go
     any more, because another failed."""
-    failed = next(
-        (
-            part
-            for wanted in (MessagePart.Status.FAILED, MessagePart.Status.UNDELIVERED)
-            for part in parts
-            if part.status == wanted
-        ),
-        None,
+    failed = min(
+        (part for part in parts if part.status in _BADLY),
+        # One that was given up because of another does not say what went wrong.
+        key=lambda part: (part.error_message == failures.EARLIER_PART, rank(part.status)),
+        default=None,
     )
     given_up: list[MessagePart] = []
     if failed is not None:

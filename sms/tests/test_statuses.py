@@ -11,7 +11,7 @@ from hypothesis.extra.django import TestCase
 
 from agents.models import Note
 from sms import reports, statuses
-from sms.factories import MessageFactory, new_sid
+from sms.factories import MessageFactory, PartFactory, new_sid
 from sms.models import Message, MessagePart, Report
 from sms.tests.twilio_side import message_json, messages_url, reports_on, tells
 
@@ -98,6 +98,21 @@ def assert_is_true(message: Message, life: list[str]) -> None:
     assert (message.delivered_at is not None) == (end == "delivered")
     note = Note.objects.filter(source=message.message_id)
     assert note.exists() == (end in {"sent", "delivered"})
+
+
+def test_the_part_that_went_wrong_tells_why_whatever_is_heard_of_the_others_later():
+    message = MessageFactory.create(part=None)
+    first, second = (
+        PartFactory.create(message=message, number=number, taken=True) for number in (1, 2)
+    )
+    PartFactory.create(message=message, number=3)
+
+    tells(first, "undelivered", ErrorCode="30003")
+    tells(second, "delivered")
+
+    message.refresh_from_db()
+    assert (message.status, message.error_code) == ("undelivered", 30003)
+    assert message.error_message.startswith("The phone could not be reached")
 
 
 def test_a_callback_before_our_own_answer_binds_the_text():
