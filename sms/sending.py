@@ -210,6 +210,9 @@ def _try_again_later(part_pk: int) -> None:
     part.status = MessagePart.Status.WAITING
     part.send_after = timezone.now() + timedelta(seconds=PAUSES_S[part.attempts - 1])
     part.save(update_fields=["status", "send_after"])
+    _never_left(message)
+    if message.status != Message.Status.QUEUED:
+        update_message(message)  # another part of it failed meanwhile
 
 
 def _lost_its_campaign(message: Message, part: MessagePart) -> bool:

@@ -214,6 +214,41 @@ def test_a_carrier_that_cannot_be_reached_is_tried_again_and_then_no_more(telco:
     assert not thread.window_open
 
 
+def test_while_the_carrier_cannot_be_reached_no_reply_window_is_open(telco: Any):
+    thread = ThreadFactory.create()
+    message = text(thread, context_prompt="Offer Tuesday.")
+    responses.post(messages_url(thread), body=requests.ConnectTimeout())
+
+    sending.send_due()
+    thread.refresh_from_db()
+    message.refresh_from_db()
+    assert (message.sent_at, thread.reply_until, thread.context_prompt) == (None, None, "")
+    assert sending.call_off(message.pk) is True
+
+    thread.refresh_from_db()
+    message.refresh_from_db()
+    assert (message.status, message.sent_at, thread.window_open) == ("failed", None, False)
+
+
+def test_a_part_that_did_not_reach_the_carrier_is_not_tried_again_after_another_failed(telco: Any):
+    message = MessageFactory.create(part=None)
+    first = PartFactory.create(message=message, taken=True)
+    second = PartFactory.create(message=message, number=2)
+
+    def fails(request: Any) -> Any:
+        tells(first, "failed", ErrorCode="30007")
+        raise requests.ConnectTimeout
+
+    telco.add_callback("POST", messages_url(message.thread), callback=fails)
+    sending.send_due()
+
+    second.refresh_from_db()
+    message.refresh_from_db()
+    assert (second.status, message.error_code) == ("failed", 30007)
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert sending.claim_next() is None
+
+
 def test_a_long_text_goes_in_parts_in_order_with_one_status_for_the_whole(telco: Any):
     thread = ThreadFactory.create()
     takes_texts(thread)
