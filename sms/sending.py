@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import CharField, Exists, F, OuterRef, Value
+from django.db.models import CharField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
@@ -53,12 +53,16 @@ def send_due() -> int:
 
 
 def _due(now: datetime) -> MessagePart | None:
-    earlier = MessagePart.objects.unsent().filter(thread=OuterRef("thread"), pk__lt=OuterRef("pk"))
+    # A later one may be with the carrier: it was committed first.
+    in_doubt = Q(status__in=[MessagePart.Status.SENDING, MessagePart.Status.UNKNOWN])
+    before = MessagePart.objects.unsent().filter(
+        in_doubt | Q(pk__lt=OuterRef("pk")), thread=OuterRef("thread")
+    )
     busy = Pace.objects.filter(next_at__gt=now)
     account_key = Concat(Value("account:"), Cast(OuterRef("thread__account"), CharField()))
     return (
         MessagePart.objects.filter(status=MessagePart.Status.WAITING, send_after__lte=now)
-        .exclude(Exists(earlier))
+        .exclude(Exists(before))
         .exclude(Exists(busy.filter(key=OuterRef("thread__our_number"))))
         .exclude(Exists(busy.filter(key=account_key)))
         .order_by("pk")

@@ -418,6 +418,18 @@ def test_a_number_that_was_removed_sends_nothing(telco: Any):
     assert message.error_message == "The number to text from was removed before the text was sent."
 
 
+def test_a_text_committed_after_a_later_one_that_is_in_doubt_holds_up_nobody_else(telco: Any):
+    thread = ThreadFactory.create()
+    earlier, later = text(thread), text(thread)
+    MessagePart.objects.filter(message=later).update(status="unknown")
+    to_another = text(ThreadFactory.create())
+
+    assert sending.claim_next() == part_of(to_another)
+    assert sending.claim_next() is None
+
+    assert part_of(earlier).status == "waiting"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_ten_workers_send_each_text_once(telco: Any, settings: Any):
     settings.SMS_PER_NUMBER_PER_SECOND = settings.SMS_PER_ACCOUNT_PER_SECOND = 1000
