@@ -28,6 +28,8 @@ BY_TEXT = (
     Suppression.Source.SMS_PLAIN,
     Suppression.Source.CARRIER_21610,
 )
+# What the carrier itself forbids, and allows again when they text YES.
+BY_CARRIER = (Suppression.Source.SMS_KEYWORD, Suppression.Source.CARRIER_21610)
 _AT_ONCE = 5_000
 # Keys of the evidence that outlive an erasure: none of them tells who or what was said.
 _NOT_PERSONAL = ("call_id", "turn", "message_id", "phrase")

@@ -1,6 +1,6 @@
 """Texts come in: each stored once, and at once decided whether it gets an automatic answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Suppression
 from accounts.refusals import Refusal, find_refusal
-from accounts.suppression import BY_TEXT, lift, suppress
+from accounts.suppression import BY_CARRIER, BY_TEXT, lift, suppress
 from agents.effective import effective
 from agents.models import Agent, PhoneNumber
 from sms import news, nudges, segments
@@ -118,9 +118,9 @@ def _settle(arrival: Arrival, sight: Sight) -> Message:
         created_at=arrival.at,
     )
     keyword, refusal = keyword_in(body, arrival.opt_out_type), find_refusal(body)
-    if keyword is not None and (reply := _act_on(keyword, message, number)):
+    if keyword is not None and (reply := _act_on(keyword, message, sight, number)):
         message.reply = reply
-    elif refusal is not None and _enter(refusal, message, number):
+    elif refusal is not None and _enter(refusal, message, sight, number):
         message.reply = Reply.OPT_OUT
     else:
         message.reply = _decide(message, sight, number)
@@ -156,24 +156,28 @@ _FOR_HUMANS = {
 }
 
 
-def _act_on(keyword: Keyword, message: Message, number: PhoneNumber) -> str:
+def _act_on(keyword: Keyword, message: Message, sight: Sight, number: PhoneNumber) -> str:
     """Do what a keyword asks; return "" if it turns out to be an ordinary word."""
     match keyword.meaning:
         case "stop":
+            if _took_back(message, {"start"}):
+                return Reply.KEYWORD
             is_new = opt_out(
                 message,
                 Suppression.Source.SMS_KEYWORD,
                 phrase=" ".join(message.body.split())[:40],
             )
             if is_new and not keyword.carrier_answers:
-                _confirm(message, number, confirmation("en"))
+                _confirm(message, sight, number, confirmation("en"))
             return Reply.OPT_OUT
-        case "start":
+        case "start" | "yes":
+            if _took_back(message, {"stop"}):
+                return Reply.KEYWORD if keyword.meaning == "start" else ""
             # Of texts that are found late, the one that was written last counts.
             lifted = lift(
                 number.account,
                 message.from_number,
-                sources=BY_TEXT,
+                sources=BY_TEXT if keyword.meaning == "start" else BY_CARRIER,
                 until=message.created_at,
                 by="the person, by text",
             )
@@ -183,9 +187,26 @@ def _act_on(keyword: Keyword, message: Message, number: PhoneNumber) -> str:
             return Reply.KEYWORD if keyword.carrier_answers else ""
 
 
-def _enter(refusal: Refusal, message: Message, number: PhoneNumber) -> bool:
+def _took_back(message: Message, wishes: set[str]) -> bool:
+    """Say whether the person wrote one of ``wishes`` after ``message``, which was found late."""
+    later = Message.objects.inbound().filter(
+        account=message.account,
+        from_number=message.from_number,
+        created_at__gt=message.created_at,
+    )
+    return any(_wish(body) in wishes for body in later.values_list("body", flat=True))
+
+
+def _wish(body: str) -> str:
+    if keyword := keyword_in(body):
+        return keyword.meaning
+    refusal = find_refusal(body)
+    return "stop" if refusal is not None and not refusal.needs_confirmation else ""
+
+
+def _enter(refusal: Refusal, message: Message, sight: Sight, number: PhoneNumber) -> bool:
     """Enter a certain refusal, and confirm it; return whether it is one of texts."""
-    if refusal.needs_confirmation:
+    if refusal.needs_confirmation or _took_back(message, {"start"}):
         return False
     is_new = opt_out(
         message, Suppression.Source.SMS_PLAIN, phrase=refusal.phrase, scope=refusal.scope
@@ -194,7 +215,8 @@ def _enter(refusal: Refusal, message: Message, number: PhoneNumber) -> bool:
         return False
     if is_new:
         texts_only = refusal.scope == Suppression.Scope.TEXT
-        _confirm(message, number, confirmation(refusal.language, texts_only=texts_only))
+        words = confirmation(refusal.language, texts_only=texts_only)
+        _confirm(message, sight, number, words)
     return True
 
 
@@ -214,8 +236,37 @@ def opt_out(
     return is_new
 
 
-def _confirm(message: Message, number: PhoneNumber, words: str) -> None:
-    if not is_from_machine(message.from_number, message.body):
+def refuse_at_removed_number(accounts: Sequence[int], form: Mapping[str, str]) -> None:
+    """Enter who answers a text of ours with a stop, though its number was removed meanwhile.
+
+    ``form`` is the carrier's, and signed by these accounts. There is no number to store the text
+    with, or to answer by.
+    """
+    body = form.get("Body", "")
+    keyword, refusal = keyword_in(body, form.get("OptOutType", "")), find_refusal(body)
+    if keyword is not None and keyword.meaning == "stop":
+        source, scope, phrase = Suppression.Source.SMS_KEYWORD, Suppression.Scope.ALL, body[:40]
+    elif refusal is not None and not refusal.needs_confirmation:
+        source, scope = Suppression.Source.SMS_PLAIN, Suppression.Scope(refusal.scope)
+        phrase = refusal.phrase
+    else:
+        return
+    for thread in Thread.objects.select_related("account").filter(
+        account__in=accounts, our_number=form.get("To", ""), their_number=form.get("From", "")
+    ):
+        suppress(
+            thread.account,
+            thread.their_number,
+            source=source,
+            scope=scope,
+            reason="Asked by text not to be contacted.",
+            evidence={"phrase": phrase, "text": body},
+        )
+
+
+def _confirm(message: Message, sight: Sight, number: PhoneNumber, words: str) -> None:
+    # Whoever said so before was told once, by us or the carrier: from then on there is silence.
+    if not sight.suppressed and not is_from_machine(message.from_number, message.body):
         send_text(
             number.account,
             agent=message.agent,

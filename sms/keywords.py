@@ -10,14 +10,16 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-type Meaning = Literal["stop", "start", "help"]
+# "yes" is a start to the carrier, and may be an answer to a question.
+type Meaning = Literal["stop", "start", "yes", "help"]
 
 # https://help.twilio.com: the default keywords of long codes, whole messages only.
 _CARRIERS: dict[str, Meaning] = {
     **dict.fromkeys(
         ("STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"), "stop"
     ),
-    **dict.fromkeys(("START", "YES", "UNSTOP"), "start"),
+    **dict.fromkeys(("START", "UNSTOP"), "start"),
+    "YES": "yes",
     **dict.fromkeys(("HELP", "INFO"), "help"),
 }
 _OURS: dict[str, Meaning] = {
@@ -63,9 +65,11 @@ def keyword_in(body: str, opt_out_type: str = "") -> Keyword | None:
     ``opt_out_type`` is the carrier's own verdict (Advanced Opt-Out: STOP, START or HELP), where it
     gives one. "Cancel my appointment" is no keyword, "Cancel" is one.
     """
-    if verdict := _CARRIERS.get(opt_out_type.strip().upper()):
+    verdict = _CARRIERS.get(opt_out_type.strip().upper())
+    meaning = _CARRIERS.get(body.strip().upper())
+    if verdict is not None and meaning != "yes":
         return Keyword(verdict, carrier_answers=True)
-    if meaning := _CARRIERS.get(body.strip().upper()):
+    if meaning is not None:
         return Keyword(meaning, carrier_answers=True)
     word = _plain(body)
     if meaning := _CARRIERS.get(word) or _OURS.get(word):

@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.encryption import decrypted
 from carriers import twilio
 from carriers.knocks import whole_number
+from sms.inbound import refuse_at_removed_number
 from sms.models import Arrival
 from sms.statuses import STATUS, rank
 
@@ -171,12 +172,14 @@ def _of_unknown_number(knock: Knock) -> Outcome:
     """Say whether an account of ours brought it: then it need not be brought again."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT auth_token FROM accounts_carrieraccount WHERE sid = %s",
+            "SELECT account_id, auth_token FROM accounts_carrieraccount WHERE sid = %s",
             [knock.form.get("AccountSid", "")],
         )
-        if not any(knock.is_signed(ciphertext) for (ciphertext,) in cursor.fetchall()):
-            return None
+        accounts = [pk for pk, ciphertext in cursor.fetchall() if knock.is_signed(ciphertext)]
+    if not accounts:
+        return None
     log.warning("text_to_unknown_number", message_sid=knock.sid)
+    refuse_at_removed_number(accounts, knock.form)
     return False
 
 

@@ -7,10 +7,11 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Suppression
+from accounts.suppression import is_suppressed
 from agents.factories import PhoneNumberFactory
 from agents.models import Agent, PhoneNumber
 from sms import arrivals, services
-from sms.factories import MessageFactory, ThreadFactory, new_sid
+from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
 from sms.models import Arrival, Message, Thread
 from sms.tests.stored import newest, thread_of
 from sms.tests.twilio_side import brings, brings_all, texts_us
@@ -149,6 +150,27 @@ def test_a_text_to_a_number_that_is_not_imported_is_taken_and_left():
     answer = texts_us(number, "Hello", To="+447446999999")
 
     assert answer.status_code == 200
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize("body", ["STOP", "Please stop texting me"])
+def test_a_stop_to_a_number_that_was_removed_counts_for_the_account_that_texted_from_it(body: str):
+    thread = ThreadFactory.create(open=True)
+    number, removed = thread.number, thread.our_number
+    assert number is not None
+    stranger = ThreadFactory.create(our_number=removed)  # had the number once, too
+    Thread.objects.filter(pk=thread.pk).update(number=None)
+    number.phone_number = "+447446999998"
+    number.save()
+
+    for _ in range(2):
+        assert brings(number, To=removed, Body="Who is this?").status_code == 200
+        assert is_suppressed(thread.account, PERSON, "text") is None
+    for _ in range(2):
+        assert brings(number, To=removed, Body=body).status_code == 200
+
+    assert is_suppressed(thread.account, PERSON, "text") is not None
+    assert is_suppressed(stranger.account, PERSON, "text") is None
     assert not Message.objects.exists()
 
 

@@ -1,13 +1,16 @@
 """Stop, start and help: by whom they are understood, and what they lift."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import Suppression
 from accounts.suppression import is_suppressed, suppress
-from sms import sending
-from sms.factories import PERSON, ThreadFactory
+from sms import inbound, sending
+from sms.factories import PERSON, ThreadFactory, new_sid
+from sms.models import Arrival, Thread
 from sms.tests.stored import newest
 from sms.tests.twilio_side import sends, takes_texts, texts_us
 
@@ -140,3 +143,63 @@ def test_a_stop_takes_back_the_answer_that_was_due():
     thread.refresh_from_db()
     assert thread.answer_due_at is None
     assert set(thread.messages.values_list("reply", flat=True)) == {"opt_out"}
+
+
+@pytest.mark.parametrize("form", [{}, {"OptOutType": "START"}])
+def test_yes_lifts_what_the_carrier_forbade_but_no_refusal_in_words(form: dict[str, str]):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "STOP")
+    texts_us(thread.number, "YES", **form)
+    assert is_suppressed(thread.account, PERSON, "text") is None
+
+    texts_us(thread.number, "Please do not text me again")  # confirmed: "You will not hear …"
+    texts_us(thread.number, "Yes", **form)
+
+    entry = is_suppressed(thread.account, PERSON, "text")
+    assert entry is not None
+    assert entry.source == "sms_plain"
+    assert newest(thread).reply == "opt_out"
+
+
+def test_who_was_told_that_they_hear_no_more_is_not_told_again(telco: Any):
+    thread = ThreadFactory.create(open=True)
+    takes_texts(thread)
+
+    for body in ("ARRÊT", "Ne m'appelez plus", "STOP", "Take me off your list!"):
+        texts_us(thread.number, body)
+    sending.send_due()
+
+    assert len(sends(telco)) == 1
+    sources = set(Suppression.objects.values_list("source", flat=True))
+    assert sources == {"sms_keyword", "sms_plain"}
+
+
+def found_late(thread: Thread, body: str, minutes_ago: int) -> None:
+    """The carrier's list has a text that no webhook brought."""
+    assert thread.number is not None
+    at = timezone.now() - timedelta(minutes=minutes_ago)
+    inbound.receive(
+        Arrival(number=thread.number, carrier_sid=new_sid(), from_number=PERSON, body=body, at=at)
+    )
+
+
+@pytest.mark.parametrize("stop", ["STOP", "Stop texting me!"])
+def test_a_stop_that_is_found_after_a_later_start_enters_nobody(stop: str):
+    thread = ThreadFactory.create(open=True)
+    found_late(thread, "START", minutes_ago=5)
+
+    found_late(thread, stop, minutes_ago=10)
+
+    assert not Suppression.objects.exists()
+    assert not thread.messages.filter(direction="outbound").exists()
+
+
+@pytest.mark.parametrize("again", ["STOP", "Stop texting me!"])
+def test_a_start_between_two_stops_that_is_found_last_lifts_nothing(again: str):
+    thread = ThreadFactory.create(open=True)
+    found_late(thread, "STOP", minutes_ago=20)
+    found_late(thread, again, minutes_ago=5)
+
+    found_late(thread, "START", minutes_ago=10)
+
+    assert is_suppressed(thread.account, PERSON, "text") is not None
