@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sms.models import Message, Thread
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from sms.models import Message, MessagePart, Thread, held
 from sms.tool_models import ToolRound
 
 RECENT = 20  # texts of the thread that the model sees
@@ -14,12 +17,13 @@ def conversation(thread: Thread, newest: Message) -> list[dict[str, Any]]:
     """Return the newest texts up to ``newest``, the person's, as messages of the model's provider:
     roles alternate, the first and last are the user's.
 
-    Ours that never reached them are left out. The tools that were used stand where they were used.
+    Ours that never reached them, or whose time has not come, are left out. The tools that were used stand where they were used.
     """
     texts = (
         thread.messages.filter(created_at__lte=newest.created_at)
         .exclude(status__in=[Message.Status.FAILED, Message.Status.UNDELIVERED])
         .exclude(origin=Message.Origin.OPT_OUT)
+        .exclude(Exists(MessagePart.objects.filter(held(timezone.now()), message=OuterRef("pk"))))
         .prefetch_related("tool_rounds")
         .newest_first()[:RECENT]
     )

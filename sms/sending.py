@@ -21,7 +21,7 @@ from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
 from sms import failures
 from sms.hours import waits_until
-from sms.models import Message, MessagePart, Pace, TextRecipient, Thread
+from sms.models import Message, MessagePart, Pace, TextRecipient, Thread, held
 from sms.statuses import bind, locked, note_status, update_message
 from sms.window import open_window, restore_window
 
@@ -55,8 +55,11 @@ def send_due() -> int:
 def _due(now: datetime) -> MessagePart | None:
     # A later one may be with the carrier: it was committed first.
     in_doubt = Q(status__in=[MessagePart.Status.SENDING, MessagePart.Status.UNKNOWN])
-    before = MessagePart.objects.unsent().filter(
-        in_doubt | Q(pk__lt=OuterRef("pk")), thread=OuterRef("thread")
+    # Whoever writes at night is answered then, whatever waits for the morning.
+    before = (
+        MessagePart.objects.unsent()
+        .filter(in_doubt | Q(pk__lt=OuterRef("pk")), thread=OuterRef("thread"))
+        .exclude(held(now) & ~Q(message=OuterRef("message")))
     )
     busy = Pace.objects.filter(next_at__gt=now)
     account_key = Concat(Value("account:"), Cast(OuterRef("thread__account"), CharField()))
@@ -91,8 +94,7 @@ def claim_next() -> MessagePart | None:
             .get(pk=part.thread_id)
         )
         if until := waits_until(message, part, thread, now):
-            part.send_after = until
-            part.save(update_fields=["send_after"])
+            message.parts.update(send_after=until)
             continue
         if why := _forbidden(message, thread):
             code, words = why

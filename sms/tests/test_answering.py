@@ -312,6 +312,17 @@ def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: Mod
     ]
 
 
+def test_what_waits_for_the_morning_is_not_in_what_the_model_reads(model: ModelServer):
+    thread = ThreadFactory.create(open=True)
+    held = MessageFactory.create(thread=thread, body="Your appointment is at 9 am.")
+    held.parts.update(send_after=timezone.now() + timedelta(hours=5))
+    texts_us(thread.number, "Is it still on?")
+
+    answer_after(5)
+
+    assert model.requests[0]["messages"] == [{"role": "user", "content": "Is it still on?"}]
+
+
 @pytest.fixture
 def shallow_stack() -> Iterator[None]:
     """No more than 150 calls within each other, from here on."""

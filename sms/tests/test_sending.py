@@ -21,6 +21,7 @@ from sms.tests.twilio_side import (
     sends,
     takes_texts,
     tells,
+    texts_us,
 )
 
 pytestmark = pytest.mark.django_db
@@ -346,6 +347,37 @@ def test_a_late_text_to_a_number_of_no_plan_does_not_hold_up_the_others(telco: A
         assert sending.claim_next() is None
     with time_machine.travel(night + timedelta(hours=8), tick=False):  # by day under every law
         assert sending.claim_next() is not None
+
+
+def test_a_text_that_waits_for_the_morning_holds_up_no_later_one_to_the_same_person(telco: Any):
+    night = datetime(2026, 11, 23, 3, tzinfo=UTC)
+    thread = ThreadFactory.create(open=True, account__enforce_calling_hours=True)
+    with time_machine.travel(night, tick=False):
+        held = text(thread, "appointment " * 300)
+        assert sending.claim_next() is None
+        texts_us(thread.number, "Please don't text me again.")
+
+        claimed = sending.claim_next()
+
+    assert claimed is not None
+    assert claimed.message.origin == "opt_out"
+    assert {part.status for part in held.parts.all()} == {"waiting"}
+
+
+def test_the_parts_of_a_text_that_waited_for_the_morning_go_in_order(telco: Any):
+    night = datetime(2026, 11, 23, 3, tzinfo=UTC)
+    thread = ThreadFactory.create(account__enforce_calling_hours=True)
+    takes_texts(thread)
+    with time_machine.travel(night, tick=False):
+        message = text(thread, "appointment " * 300)
+        assert sending.send_due() == 0
+
+    for minute in range(3):
+        with time_machine.travel(night + timedelta(hours=8, minutes=minute), tick=False):
+            assert sending.send_due() == 1
+
+    bodies = [form["Body"][0] for form in sends(telco)]
+    assert bodies == [part.body for part in message.parts.all()]
 
 
 def test_a_lost_answer_is_found_behind_the_words_that_a_trial_account_puts_before_each_text(
