@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import CharField, Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
@@ -38,6 +38,8 @@ SENDING_AT_MOST = timedelta(seconds=60)
 # The carrier's clock and ours differ a little, and its times have whole seconds.
 CLOCK_SKEW = timedelta(seconds=5)
 _RECONCILE_AT_MOST = 20
+# A text that cannot even be judged is looked at again after this long.
+NOT_CLAIMED_PAUSE = timedelta(minutes=10)
 
 
 def send_due() -> int:
@@ -73,48 +75,62 @@ def _due(now: datetime) -> MessagePart | None:
     )
 
 
-@transaction.atomic
 def claim_next() -> MessagePart | None:
     """Take the longest-waiting part that may go now, committed as ``sending``, with its text,
     thread and number; None: nothing may.
 
     Whoever asked not to be contacted is found out here, at the last moment. The lock is held for a
-    few queries, never while the carrier is asked.
+    few queries, never while the carrier is asked, and for one part only.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    now = timezone.now()
-    while (found := _due(now)) is not None:
-        message, part = locked(found.pk, "account", "agent", "answers")
-        if part.status != MessagePart.Status.WAITING:
-            continue
-        thread = (
-            Thread.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("account", "number__carrier_account")
-            .get(pk=part.thread_id)
-        )
-        if until := waits_until(message, part, thread, now):
-            message.parts.update(send_after=until)
-            continue
-        if why := _forbidden(message, thread):
-            code, words = why
-            note_status(part.pk, MessagePart.Status.FAILED, error_code=code, error_message=words)
-            if message.sent_at is not None:  # an attempt before did not reach the carrier
-                _never_left(message)
-            continue
-        part.status = MessagePart.Status.SENDING
-        part.attempts += 1
-        part.sending_at = now
-        part.save(update_fields=["status", "attempts", "sending_at"])
-        if part.number == 1:
-            message.sent_at = now
-            message.save(update_fields=["sent_at"])
-            if message.origin in Message.STARTS:
-                open_window(thread, message, now)
-        _keep_pace(thread, part.segments, now)
-        part.message, part.thread = message, thread
-        return part
-    return None
+    while True:
+        found = None
+        try:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+                now = timezone.now()
+                if (found := _due(now)) is None:
+                    return None
+                if (part := _claim(found.pk, now)) is not None:
+                    return part
+        except Exception as failure:
+            # One text's trouble must not hold up all others.
+            if found is None or isinstance(failure, OperationalError):
+                raise
+            log.error("text_not_claimed", part=found.pk, error=type(failure).__name__)
+            waiting = MessagePart.objects.filter(pk=found.pk, status=MessagePart.Status.WAITING)
+            waiting.update(send_after=timezone.now() + NOT_CLAIMED_PAUSE)
+
+
+def _claim(part_pk: int, now: datetime) -> MessagePart | None:
+    """Take a part that is due; None: it may not go now, or never, and that is written down."""
+    message, part = locked(part_pk, "account", "agent", "answers")
+    if part.status != MessagePart.Status.WAITING:
+        return None
+    thread = (
+        Thread.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("account", "number__carrier_account")
+        .get(pk=part.thread_id)
+    )
+    if until := waits_until(message, part, thread, now):
+        message.parts.update(send_after=until)
+        return None
+    if why := _forbidden(message, thread):
+        code, words = why
+        note_status(part.pk, MessagePart.Status.FAILED, error_code=code, error_message=words)
+        return None
+    part.status = MessagePart.Status.SENDING
+    part.attempts += 1
+    part.sending_at = now
+    part.save(update_fields=["status", "attempts", "sending_at"])
+    if part.number == 1:
+        message.sent_at = now
+        message.save(update_fields=["sent_at"])
+        if message.origin in Message.STARTS:
+            open_window(thread, message, now)
+    _keep_pace(thread, part.segments, now)
+    part.message, part.thread = message, thread
+    return part
 
 
 def _forbidden(message: Message, thread: Thread) -> tuple[int | None, str] | None:

@@ -462,6 +462,41 @@ def test_a_text_committed_after_a_later_one_that_is_in_doubt_holds_up_nobody_els
     assert part_of(earlier).status == "waiting"
 
 
+def test_a_text_that_cannot_be_judged_holds_up_nobody_else(telco: Any):
+    thread = ThreadFactory.create()
+    broken = text(thread)
+    with connection.cursor() as cursor:  # no key reads it
+        cursor.execute("UPDATE accounts_carrieraccount SET auth_token = 'gAAA'")
+    to_another = text(ThreadFactory.create())
+
+    assert sending.claim_next() == part_of(to_another)
+    assert sending.claim_next() is None
+
+    assert part_of(broken).send_after > timezone.now() + timedelta(minutes=9)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_texts_that_may_not_go_are_settled_one_by_one_and_stay_so_if_the_worker_is_killed(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    off, other = text(ThreadFactory.create()), text(ThreadFactory.create())
+    assert off.thread.number is not None
+    off.thread.number.delete()
+    claim = sending._claim
+
+    def killed(part_pk: int, now: datetime) -> Any:
+        if part_pk == part_of(other).pk:
+            raise SystemExit
+        return claim(part_pk, now)
+
+    monkeypatch.setattr(sending, "_claim", killed)
+
+    with pytest.raises(SystemExit):
+        sending.claim_next()
+
+    assert part_of(off).status == "failed"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_ten_workers_send_each_text_once(telco: Any, settings: Any):
     settings.SMS_PER_NUMBER_PER_SECOND = settings.SMS_PER_ACCOUNT_PER_SECOND = 1000
