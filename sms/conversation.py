@@ -17,7 +17,8 @@ def conversation(thread: Thread, newest: Message) -> list[dict[str, Any]]:
     """Return the newest texts up to ``newest``, the person's, as messages of the model's provider:
     roles alternate, the first and last are the user's.
 
-    Ours that never reached them, or whose time has not come, are left out. The tools that were used stand where they were used.
+    Ours that never reached them, or whose time has not come, are left out. The tools that were used
+    stand where they were used.
     """
     texts = (
         thread.messages.filter(created_at__lte=newest.created_at)
