@@ -31,6 +31,13 @@ BY_TEXT = (
 # What the carrier itself forbids, and allows again when they text YES.
 BY_CARRIER = (Suppression.Source.SMS_KEYWORD, Suppression.Source.CARRIER_21610)
 _AT_ONCE = 5_000
+# As SQL, which is ready at once: it is asked several times for each call and text.
+_AGAINST = """
+    SELECT * FROM accounts_suppression
+    WHERE account_id = %s AND number_hash = %s AND lifted_at IS NULL AND scope IN (%s, 'all')
+    ORDER BY created_at, id
+    LIMIT 1
+"""
 # Keys of the evidence that outlive an erasure: none of them tells who or what was said.
 _NOT_PERSONAL = ("call_id", "turn", "message_id", "phrase")
 
@@ -42,14 +49,8 @@ def number_hash(account: Account, phone_number: str) -> str:
 
 def is_suppressed(account: Account, phone_number: str, channel: str = VOICE) -> Suppression | None:
     """Return the oldest entry that forbids contact by ``channel`` (``VOICE`` or ``TEXT``)."""
-    return (
-        Suppression.objects.of(account)
-        .active()
-        .against(channel)
-        .filter(number_hash=number_hash(account, phone_number))
-        .order_by("created_at", "pk")
-        .first()
-    )
+    asked = [account.pk, number_hash(account, phone_number), channel]
+    return next(iter(Suppression.objects.raw(_AGAINST, asked)), None)
 
 
 def suppressed_among(

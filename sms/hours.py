@@ -3,12 +3,13 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.db import connection
 
 from accounts.hours.enforcement import NOT_SOON, held_until, late_until
 from accounts.hours.laws import layers_of
 from accounts.hours.windows import Hours, layers_from_json
 from sms.campaign_models import TextCampaign, TextRecipient
-from sms.models import Message, MessagePart, Thread
+from sms.models import Message, MessagePart
 
 
 def hours_of(campaign: TextCampaign, person: TextRecipient, *, lawful: bool = False) -> Hours:
@@ -29,9 +30,7 @@ def next_hours(
     return None if hours.allow(now) else hours.next_opening(now) or now + NOT_SOON
 
 
-def waits_until(
-    message: Message, part: MessagePart, thread: Thread, now: datetime
-) -> datetime | None:
+def waits_until(message: Message, part: MessagePart, now: datetime) -> datetime | None:
     """Return until when a text that comes too late for its person's hours waits; None: it may go.
 
     Asked as the carrier is about to be, since a text may have waited long for its turn. Half a text
@@ -40,8 +39,7 @@ def waits_until(
     if part.number > 1:
         return None
     zone = message.agent.timezone if message.agent else settings.TIME_ZONE
-    asked_at = (message.answers or message).created_at
-    if until := late_until(message.to_number, zone, asked_at, now):
+    if until := late_until(message.to_number, zone, _asked_at(message), now):
         return until
     if message.origin == Message.Origin.CAMPAIGN:
         person = (
@@ -51,5 +49,13 @@ def waits_until(
         )
         return next_hours(person.campaign, person, now) if person else None
     if message.origin == Message.Origin.API:
-        return held_until(thread.account, message.to_number, zone, now)
+        return held_until(message.account, message.to_number, zone, now)
     return None
+
+
+def _asked_at(message: Message) -> datetime:
+    """Return when a text was asked for; an answer, when what it answers was written."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT created_at FROM sms_message WHERE id = %s", [message.answers_id])
+        answered = cursor.fetchone()
+    return answered[0] if answered else message.created_at

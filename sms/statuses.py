@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from carriers import twilio
@@ -41,12 +41,29 @@ _ASK_AT_MOST = 100
 RUN_AT_MOST_S = 20.0
 
 
-def locked(part_pk: int, *related: str) -> tuple[Message, MessagePart]:
-    """Lock message and part, in the order in which everybody does; ``related`` are read with the
-    message. (``no_key``: a report on the part may be committed meanwhile.)"""
-    messages = Message.objects.select_for_update(no_key=True, of=("self",))
-    message = (messages.select_related(*related) if related else messages).get(parts=part_pk)
-    return message, MessagePart.objects.select_for_update(no_key=True).get(pk=part_pk)
+# As SQL, which is ready at once: every text and every report is locked so.
+_MESSAGE = """
+    SELECT * FROM sms_message
+    WHERE id = (SELECT message_id FROM sms_messagepart WHERE id = %s)
+    FOR NO KEY UPDATE
+"""
+_PART = "SELECT * FROM sms_messagepart WHERE id = %s FOR NO KEY UPDATE"
+_BIND = """
+    UPDATE sms_messagepart
+    SET carrier_sid = %(sid)s, status = 'queued', error_code = NULL, error_message = '',
+        check_at = %(check_at)s
+    WHERE id = %(pk)s AND %(sid)s <> ''
+        AND NOT EXISTS (SELECT 1 FROM sms_messagepart WHERE carrier_sid = %(sid)s)
+"""
+
+
+def locked(part_pk: int) -> tuple[Message, MessagePart]:
+    """Lock message and part, in the order in which everybody does; Message.DoesNotExist if they are
+    erased. (``NO KEY``: a report on the part may be committed meanwhile.)"""
+    for message in Message.objects.raw(_MESSAGE, [part_pk]):
+        for part in MessagePart.objects.raw(_PART, [part_pk]):
+            return message, part
+    raise Message.DoesNotExist
 
 
 @transaction.atomic
@@ -59,14 +76,11 @@ def bind(part_pk: int, sid: str, now: datetime | None = None) -> bool:
     message, part = locked(part_pk)
     if part.carrier_sid:
         return part.carrier_sid == sid
-    if not sid or MessagePart.objects.filter(carrier_sid=sid).exists():
-        return False
     now = now or timezone.now()
-    part.carrier_sid = sid
-    part.status = MessagePart.Status.QUEUED
-    part.error_code, part.error_message = None, ""
-    part.check_at = now + ASK_EVERY
-    part.save(update_fields=["carrier_sid", "status", "error_code", "error_message", "check_at"])
+    with connection.cursor() as cursor:
+        cursor.execute(_BIND, {"pk": part_pk, "sid": sid, "check_at": now + ASK_EVERY})
+        if not cursor.rowcount:
+            return False  # it is another part's
     if message.sent_at is None:
         message.sent_at = part.sending_at or now
         message.save(update_fields=["sent_at"])

@@ -41,6 +41,15 @@ def restore_window(thread_pk: int) -> None:
     thread.save(update_fields=["agent", "context_prompt", "reply_until", "window_open"])
 
 
+def take_back(message: Message) -> None:
+    """Note that a text has not been sent after all, where no part of it was."""
+    if message.parts.exclude(carrier_sid="").exists():
+        return
+    Message.objects.filter(pk=message.pk).update(sent_at=None)
+    if message.origin in Message.STARTS:
+        restore_window(message.thread_id)
+
+
 @transaction.atomic
 def close_expired(now: datetime | None = None) -> int:
     """Bring ``window_open`` up to date with the clock; return how many windows had ended."""

@@ -14,7 +14,7 @@ from calls.tests.test_api import Api
 from campaigns import dispatch
 from campaigns.factories import CampaignFactory, people
 from campaigns.texts import dispatch as texts
-from sms import sending, services
+from sms import claiming, services
 from sms.factories import MessageFactory, ThreadFactory
 from sms.models import Message, MessagePart, TextRecipient
 
@@ -81,12 +81,12 @@ def test_without_the_setting_a_text_that_comes_hours_late_waits_for_the_morning(
     with time_machine.travel(NIGHT - timedelta(minutes=59), tick=False):
         in_time = MessageFactory.create(origin=origin, to_number=LONDONER)
     with time_machine.travel(NIGHT, tick=False):
-        assert sending.claim_next() == in_time.parts.get()
+        assert claiming.claim_next() == in_time.parts.get()
     with time_machine.travel(NIGHT - timedelta(minutes=61), tick=False):
         late = MessageFactory.create(origin=origin, to_number=LONDONER)
 
     with time_machine.travel(NIGHT, tick=False):
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
     assert late.parts.get().send_after == datetime.fromisoformat(MORNING)
 
 
@@ -137,11 +137,11 @@ def test_a_text_whose_turn_comes_after_the_hours_waits_for_the_next_ones(api: Ap
         assert send_text(api).status_code == 201
 
     with time_machine.travel(NIGHT, tick=False):
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
     assert MessagePart.objects.get().send_after == datetime.fromisoformat(MORNING)
 
     with time_machine.travel(MORNING):
-        assert sending.claim_next() == MessagePart.objects.get()
+        assert claiming.claim_next() == MessagePart.objects.get()
 
 
 def test_a_text_campaign_holds_its_people_until_their_hours_open(api: Api):

@@ -15,7 +15,7 @@ from agents.factories import PhoneNumberFactory
 from agents.models import PhoneNumber
 from agents.tests.outside import official_sdk
 from campaigns.texts import dispatch, services
-from sms import inbound, sending, statuses
+from sms import claiming, inbound, sending, statuses
 from sms.models import Arrival, Message, MessagePart, TextCampaign, TextRecipient, Thread
 
 pytestmark = pytest.mark.django_db
@@ -215,10 +215,10 @@ def test_a_text_that_waited_past_its_persons_hours_waits_for_the_next_morning(
         assert dispatch.dispatch_all(evening) == 1
 
     with time_machine.travel(NOON.replace(hour=23), tick=False):  # no worker was there before
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
         assert MessagePart.objects.get().status == "waiting"
     with time_machine.travel(morning, tick=False):
-        claimed = sending.claim_next()
+        claimed = claiming.claim_next()
 
     assert claimed == MessagePart.objects.get(status="sending")
 
@@ -235,12 +235,12 @@ def test_half_a_text_is_not_held_back(client: Client, number: Any):
             message_template="Hello. " * 250,
         )
         dispatch.dispatch_all(evening)
-        first = sending.claim_next()
+        first = claiming.claim_next()
         assert first is not None
         statuses.bind(first.pk, f"SM{1:032d}")
 
     with time_machine.travel(evening + timedelta(minutes=5), tick=False):
-        second = sending.claim_next()
+        second = claiming.claim_next()
 
     assert second is not None
     assert second.number == 2
@@ -304,7 +304,7 @@ def test_a_text_that_was_on_its_way_when_its_campaign_was_deleted_is_not_tried_a
 ):
     campaign_id = create(client, number, recipients=[{"phone": ANNA}]).json()["campaign_id"]
     dispatch.dispatch_all()
-    part = sending.claim_next()
+    part = claiming.claim_next()
     assert part is not None
 
     client.delete(f"/v1/sms/campaigns/{campaign_id}")
@@ -320,7 +320,7 @@ def test_deleting_calls_off_a_text_that_the_carrier_could_not_be_asked_to_send(
 ):
     campaign_id = create(client, number).json()["campaign_id"]
     dispatch.dispatch_all()
-    part = sending.claim_next()
+    part = claiming.claim_next()
     assert part is not None
     sending._try_again_later(part.pk)
 
@@ -330,19 +330,19 @@ def test_deleting_calls_off_a_text_that_the_carrier_could_not_be_asked_to_send(
     assert set(Message.objects.values_list("status", "sent_at")) == {("failed", None)}
     assert not Thread.objects.filter(window_open=True).exists()  # nobody can answer what never went
     with time_machine.travel(timezone.now() + timedelta(minutes=5), tick=False):
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
 
 
 def test_a_stop_between_two_attempts_leaves_nothing_sent(client: Client, number: Any):
     create(client, number, recipients=[{"phone": ANNA}])
     dispatch.dispatch_all()
-    part = sending.claim_next()
+    part = claiming.claim_next()
     assert part is not None
     sending._try_again_later(part.pk)  # the carrier was not reached
 
     suppress(number.account, ANNA, source=Suppression.Source.SMS_KEYWORD)
     with time_machine.travel(timezone.now() + timedelta(minutes=5), tick=False):
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
         dispatch.dispatch_all()
 
     message = Message.objects.get()

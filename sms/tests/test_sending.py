@@ -9,9 +9,10 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from accounts.factories import AccountFactory
 from accounts.models import Account, Suppression
 from accounts.suppression import is_suppressed, suppress
-from sms import sending, services
+from sms import claiming, sending, services
 from sms.factories import PERSON, MessageFactory, PartFactory, ThreadFactory, new_sid
 from sms.models import Message, MessagePart, Pace, Thread
 from sms.tests.twilio_side import (
@@ -186,7 +187,7 @@ def test_while_the_carrier_does_not_answer_nothing_is_given_up(telco: Any):
 
 def test_a_process_that_died_while_sending_leaves_a_doubt_and_no_second_text(telco: Any):
     message = text(thread := ThreadFactory.create())
-    assert sending.claim_next() is not None
+    assert claiming.claim_next() is not None
     responses.get(messages_url(thread), json={"messages": []})
 
     later = timezone.now() + timedelta(seconds=90)
@@ -247,7 +248,7 @@ def test_a_part_that_did_not_reach_the_carrier_is_not_tried_again_after_another_
     message.refresh_from_db()
     assert (second.status, message.error_code) == ("failed", 30007)
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
 
 
 def test_a_long_text_goes_in_parts_in_order_with_one_status_for_the_whole(telco: Any):
@@ -321,6 +322,41 @@ def test_an_account_has_a_pace_of_its_own(telco: Any, settings: Any):
         assert sending.send_due() == 1
 
 
+def test_one_run_sends_at_the_accounts_pace_until_nothing_is_left(
+    telco: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    settings.SMS_PER_ACCOUNT_PER_SECOND = 20
+    account = AccountFactory.create()
+    for _ in range(5):
+        thread = ThreadFactory.create(account=account)
+        takes_texts(thread)
+        text(thread)
+    slept: list[float] = []
+
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+
+        def sleep(seconds: float) -> None:
+            slept.append(round(seconds, 3))
+            clock.shift(seconds)
+
+        monkeypatch.setattr("sms.claiming.time.sleep", sleep)
+        assert sending.send_due() == 5
+
+    assert slept == [0.045] * 4
+    assert len(sends(telco)) == 5
+
+
+def test_a_run_does_not_wait_for_what_goes_much_later(telco: Any, monkeypatch: pytest.MonkeyPatch):
+    ours = ThreadFactory.create()
+    takes_texts(ours)
+    text(ours)
+    text(_thread_of(ours, 1))
+    monkeypatch.setattr("sms.claiming.time.sleep", lambda _: pytest.fail("it waited"))
+
+    with time_machine.travel(timezone.now(), tick=False):
+        assert sending.send_due() == 1  # the number's next segment may go in 0.9 s
+
+
 def test_who_opted_out_meanwhile_is_not_texted(telco: Any):
     thread = ThreadFactory.create()
     message = text(thread)
@@ -343,10 +379,10 @@ def test_a_late_text_to_a_number_of_no_plan_does_not_hold_up_the_others(telco: A
     with time_machine.travel(night, tick=False):
         to_a_person = text(ThreadFactory.create())
 
-        assert sending.claim_next() == part_of(to_a_person)
-        assert sending.claim_next() is None
+        assert claiming.claim_next() == part_of(to_a_person)
+        assert claiming.claim_next() is None
     with time_machine.travel(night + timedelta(hours=8), tick=False):  # by day under every law
-        assert sending.claim_next() is not None
+        assert claiming.claim_next() is not None
 
 
 def test_a_text_that_waits_for_the_morning_holds_up_no_later_one_to_the_same_person(telco: Any):
@@ -354,10 +390,10 @@ def test_a_text_that_waits_for_the_morning_holds_up_no_later_one_to_the_same_per
     thread = ThreadFactory.create(open=True, account__enforce_calling_hours=True)
     with time_machine.travel(night, tick=False):
         held = text(thread, "appointment " * 300)
-        assert sending.claim_next() is None
+        assert claiming.claim_next() is None
         texts_us(thread.number, "Please don't text me again.")
 
-        claimed = sending.claim_next()
+        claimed = claiming.claim_next()
 
     assert claimed is not None
     assert claimed.message.origin == "opt_out"
@@ -456,8 +492,8 @@ def test_a_text_committed_after_a_later_one_that_is_in_doubt_holds_up_nobody_els
     MessagePart.objects.filter(message=later).update(status="unknown")
     to_another = text(ThreadFactory.create())
 
-    assert sending.claim_next() == part_of(to_another)
-    assert sending.claim_next() is None
+    assert claiming.claim_next() == part_of(to_another)
+    assert claiming.claim_next() is None
 
     assert part_of(earlier).status == "waiting"
 
@@ -469,8 +505,8 @@ def test_a_text_that_cannot_be_judged_holds_up_nobody_else(telco: Any):
         cursor.execute("UPDATE accounts_carrieraccount SET auth_token = 'gAAA'")
     to_another = text(ThreadFactory.create())
 
-    assert sending.claim_next() == part_of(to_another)
-    assert sending.claim_next() is None
+    assert claiming.claim_next() == part_of(to_another)
+    assert claiming.claim_next() is None
 
     assert part_of(broken).send_after > timezone.now() + timedelta(minutes=9)
 
@@ -482,17 +518,17 @@ def test_texts_that_may_not_go_are_settled_one_by_one_and_stay_so_if_the_worker_
     off, other = text(ThreadFactory.create()), text(ThreadFactory.create())
     assert off.thread.number is not None
     off.thread.number.delete()
-    claim = sending._claim
+    claim = claiming._claim
 
     def killed(part_pk: int, now: datetime) -> Any:
         if part_pk == part_of(other).pk:
             raise SystemExit
         return claim(part_pk, now)
 
-    monkeypatch.setattr(sending, "_claim", killed)
+    monkeypatch.setattr(claiming, "_claim", killed)
 
     with pytest.raises(SystemExit):
-        sending.claim_next()
+        claiming.claim_next()
 
     assert part_of(off).status == "failed"
 
