@@ -116,6 +116,16 @@ def tokens(text: str) -> int:
 
 NOTHING = Memory()
 
+# As SQL, which is ready at once: a caller waits for the first, and both are asked for each text.
+_NOTES = """
+    SELECT * FROM agents_note
+    WHERE account_id = %(account)s AND person = %(person)s AND at < %(before)s
+        AND NOT (kind = 'text' AND our_number = %(thread_of)s AND our_number <> '')
+    ORDER BY at DESC, id DESC
+    LIMIT %(most)s
+"""
+_CALLER = "SELECT * FROM agents_caller WHERE number_id = %s AND caller_number = %s"
+
 # --- writing --------------------------------------------------------------------------------------
 
 
@@ -213,10 +223,14 @@ def memory_of(
 
 
 def _notes(account_id: int, person: str, before: datetime, thread_of: str) -> Iterable[Note]:
-    notes = Note.objects.filter(account_id=account_id, person=person, at__lt=before)
-    if thread_of:
-        notes = notes.exclude(kind=Note.Kind.TEXT, our_number=thread_of)
-    return notes.order_by("-at", "-pk")[:MOST_NOTES]
+    asked = {
+        "account": account_id,
+        "person": person,
+        "before": before,
+        "thread_of": thread_of,
+        "most": MOST_NOTES,
+    }
+    return Note.objects.raw(_NOTES, asked)
 
 
 def _facts(
@@ -225,7 +239,7 @@ def _facts(
     """The facts on file by field, with ``given`` over them, and which of them are private."""
     caller = None
     if number is not None and is_person(person):
-        caller = Caller.objects.filter(number=number, caller_number=person).first()
+        caller = next(iter(Caller.objects.raw(_CALLER, [number.pk, person])), None)
     stored = {name: getattr(caller, name) for name in LABELS} if caller else {}
     for_now = {name: value for name, value in given.items() if value}
     facts = {name: value for name, value in (stored | for_now).items() if value}

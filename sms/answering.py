@@ -20,7 +20,7 @@ from agents.model import ModelFailed, Written, write
 from agents.models import Agent, PhoneNumber
 from agents.text_prompt import TextFacts, text_prompt, text_variables
 from agents.tools.base import Tool, ToolCall
-from sms import text_tools
+from sms import text_tools, turns
 from sms.confirmations import confirmation
 from sms.conversation import conversation, words_of_person
 from sms.inbound import MAY_REFUSE, answering_agent, opt_out
@@ -139,31 +139,24 @@ def _plain(text: str) -> str:
 def _take_next() -> Question | None:
     """Hold the next thread that is due; those that nobody may answer are settled on the way."""
     now = timezone.now()
-    while (thread := _lock_due(now)) is not None:
-        pending = thread.messages.filter(reply=Reply.PENDING)
-        newest = pending.newest_first().first()
-        number = next(iter(known_numbers([thread.number_id or 0]).values()), None)
+    while (thread := turns.next_due(now)) is not None:
+        newest = turns.newest_waiting(thread)
+        number = known_numbers([thread.number_id or 0]).get(thread.number_id or 0)
         if newest is None or number is None:
-            _clear(thread)
+            turns.close(thread)
             continue
         thread.account = number.account
         if thread.agent_id is not None and thread.agent_id == number.agent_id:
             thread.agent = number.agent
         # What counts is when they wrote, not when a worker gets to it.
         agent = answering_agent(thread, number, newest.created_at)
-        stop = _must_not(thread)
+        stop = _must_not(thread) or (agent if isinstance(agent, str) else "")
         if stop or isinstance(agent, str):
-            pending.update(reply=stop or agent)
-            _clear(thread)
+            turns.close(thread, stop)
             continue
-        _hold(thread, now)
+        turns.hold(thread, now + WRITING_AT_MOST)
         return _question(thread, newest, agent, number, now)
     return None
-
-
-def _lock_due(now: datetime) -> Thread | None:
-    due = Thread.objects.filter(answer_due_at__lte=now).order_by("answer_due_at")
-    return due.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
 
 
 def _question(
@@ -194,23 +187,12 @@ def _question(
     )
 
 
-def _hold(thread: Thread, now: datetime) -> None:
-    """Keep others from the thread for as long as one step of an answer may take."""
-    thread.answer_due_at = now + WRITING_AT_MOST
-    thread.save(update_fields=["answer_due_at"])
-
-
 def _must_not(thread: Thread) -> str:
     if thread.taken_over_at is not None:
         return Reply.HUMAN
     if is_suppressed(thread.account, thread.their_number, TEXT):
         return Reply.OPT_OUT
     return ""
-
-
-def _clear(thread: Thread) -> None:
-    thread.answer_due_at, thread.answer_failures = None, 0
-    thread.save(update_fields=["answer_due_at", "answer_failures", "needs_human"])
 
 
 @transaction.atomic
@@ -227,7 +209,7 @@ def _begin(
     if thread is None or question.newest.tool_rounds.filter(number=number).exists():
         return None
     now = timezone.now()
-    _hold(thread, now)
+    turns.hold(thread, now + WRITING_AT_MOST)
     if yes is not None:
         unused = ToolRound.objects.filter(pk=yes.pk, confirmed_at=None)
         if not unused.update(confirmed_at=now):
@@ -247,7 +229,7 @@ def _go_on(question: Question) -> bool:
     thread = _still_mine(question)
     if thread is None:
         return False
-    _hold(thread, timezone.now())
+    turns.hold(thread, timezone.now() + WRITING_AT_MOST)
     return True
 
 
@@ -269,10 +251,9 @@ def _send(question: Question, words: str, asks_about: ToolRound | None = None) -
     )
     if asks_about is not None:
         ToolRound.objects.filter(pk=asks_about.pk).update(question=answer)
-    thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.ANSWERED)
     if thread.needs_human != MAY_REFUSE:
         thread.needs_human = ""
-    _clear(thread)
+    turns.close(thread, Reply.ANSWERED)
     return True
 
 
@@ -283,8 +264,7 @@ def _stop(question: Question) -> None:
     if thread is None:
         return
     is_new = opt_out(question.newest, Suppression.Source.SMS_PLAIN, phrase="opt_out tool")
-    thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.OPT_OUT)
-    _clear(thread)
+    turns.close(thread, Reply.OPT_OUT)
     if is_new:
         send_text(
             thread.account,
@@ -298,17 +278,15 @@ def _stop(question: Question) -> None:
 
 def _still_mine(question: Question) -> Thread | None:
     """Lock the thread; None if a text, an opt-out or an operator came while the model wrote."""
-    thread = (
-        Thread.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("account")
-        .get(pk=question.thread.pk)
-    )
-    newest = thread.messages.filter(reply=Reply.PENDING).newest_first().first()
+    thread = turns.lock(question.thread.pk)
+    if thread is None:
+        return None
+    thread.account = question.thread.account
+    newest = turns.newest_waiting(thread)
     if newest is None or newest.pk != question.newest.pk:
         return None
     if stop := _must_not(thread):
-        thread.messages.filter(reply=Reply.PENDING).update(reply=stop)
-        _clear(thread)
+        turns.close(thread, stop)
         return None
     return thread
 
@@ -324,6 +302,5 @@ def _fail(question: Question) -> None:
         thread.answer_failures += 1
         thread.save(update_fields=["answer_due_at", "answer_failures"])
         return
-    thread.messages.filter(reply=Reply.PENDING).update(reply=Reply.FAILED)
     thread.needs_human = "No automatic answer could be written."
-    _clear(thread)
+    turns.close(thread, Reply.FAILED)

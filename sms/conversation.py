@@ -1,13 +1,29 @@
 """A thread as the model takes it: texts as turns, and what tools did in between."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db import connection
 from django.utils import timezone
 
-from sms.models import Message, MessagePart, Thread, held
+from sms.models import Message, Thread
 from sms.tool_models import ToolRound
+
+# As SQL, which is ready at once: both are asked for each answer.
+_TEXTS = """
+    SELECT id, direction, body FROM sms_message AS text
+    WHERE thread_id = %s AND created_at <= %s
+        AND status NOT IN ('failed', 'undelivered') AND origin <> 'opt_out'
+        AND NOT EXISTS (
+            SELECT 1 FROM sms_messagepart AS part
+            WHERE part.message_id = text.id AND part.status = 'waiting' AND part.attempts = 0
+                AND part.send_after > %s
+        )
+    ORDER BY created_at DESC, id DESC
+    LIMIT %s
+"""
+_ROUNDS = "SELECT * FROM sms_toolround WHERE message_id = ANY(%s) ORDER BY message_id, number"
 
 RECENT = 20  # texts of the thread that the model sees
 UNKNOWN = "It is not known what became of this. Do not claim it and do not repeat it: look it up."
@@ -20,24 +36,22 @@ def conversation(thread: Thread, newest: Message) -> list[dict[str, Any]]:
     Ours that never reached them, or whose time has not come, are left out. The tools that were used
     stand where they were used.
     """
-    texts = (
-        thread.messages.filter(created_at__lte=newest.created_at)
-        .exclude(status__in=[Message.Status.FAILED, Message.Status.UNDELIVERED])
-        .exclude(origin=Message.Origin.OPT_OUT)
-        .exclude(Exists(MessagePart.objects.filter(held(timezone.now()), message=OuterRef("pk"))))
-        .prefetch_related("tool_rounds")
-        .newest_first()[:RECENT]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_TEXTS, [thread.pk, newest.created_at, timezone.now(), RECENT])
+        texts = cursor.fetchall()
+    rounds: dict[int, list[ToolRound]] = defaultdict(list)
+    for one in ToolRound.objects.raw(_ROUNDS, [[pk for pk, *_ in texts]]):
+        rounds[one.message_id].append(one)
     messages: list[dict[str, Any]] = []
-    for text in reversed(texts):
-        role = "user" if text.direction == Message.Direction.INBOUND else "assistant"
-        _add(messages, role, text.body.strip() or "[a picture or file, which you cannot see]")
-        for one in text.tool_rounds.all():
+    for pk, direction, body in reversed(texts):
+        role = "user" if direction == Message.Direction.INBOUND else "assistant"
+        _add(messages, role, body.strip() or "[a picture or file, which you cannot see]")
+        for one in rounds[pk]:
             # Thoughts belong to the answer they led to.
             asked = [
                 block
                 for block in one.asked
-                if text.pk == newest.pk or block["type"] in {"text", "tool_use"}
+                if pk == newest.pk or block["type"] in {"text", "tool_use"}
             ]
             _add(messages, "assistant", asked)
             _add(messages, "user", _results(one))

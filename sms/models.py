@@ -237,7 +237,7 @@ class MessagePartQuerySet(models.QuerySet["MessagePart"]):
 
     def unsent(self) -> "MessagePartQuerySet":
         """Parts that the carrier is not known to have: what comes after them in a thread waits,
-        unless they are ``held``."""
+        unless their time has not come."""
         return self.filter(status__in=MessagePart.UNSENT)
 
 
@@ -319,11 +319,6 @@ class MessagePart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id}#{self.number}"
-
-
-def held(at: datetime) -> Q:
-    """Parts of texts whose time has not come ``at`` then: nothing of one has been tried."""
-    return Q(status=MessagePart.Status.WAITING, attempts=0, send_after__gt=at)
 
 
 class Pace(models.Model):

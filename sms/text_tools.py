@@ -31,6 +31,18 @@ _HELD = (
 )
 _ONE_AT_A_TIME = "Nothing was done: one thing at a time. Wait for their answer."
 _DAY = timedelta(days=1)
+_CALENDAR = "SELECT * FROM agents_calendar WHERE number_id = %s"
+# That waits for a yes to the last text of ours; as SQL, which is ready at once for each text.
+_PROPOSED = """
+    SELECT * FROM sms_toolround
+    WHERE confirmed_at IS NULL AND question_id = (
+        SELECT id FROM sms_message
+        WHERE thread_id = %s AND direction = 'outbound' AND created_at < %s
+            AND status NOT IN ('failed', 'undelivered')
+        ORDER BY created_at DESC, id DESC
+        LIMIT 1
+    )
+"""
 
 
 def tools_of(
@@ -42,7 +54,7 @@ def tools_of(
 ) -> tuple[Tool, ...]:
     """Return the tools of an answer through ``number``, whose placeholders have ``values``: the
     number's functions and calendar, and the check of who it is where something is private."""
-    calendar = Calendar.objects.filter(number=number).first()
+    calendar = next(iter(Calendar.objects.raw(_CALENDAR, [number.pk])), None)
     bookings = (
         calendar_tools(
             calendar,
@@ -75,14 +87,9 @@ def confirmed_proposal(thread: Thread, newest: Message, language: str) -> ToolRo
 
     It must be the last text of ours, and must have gone out before the answer came.
     """
-    ours = thread.messages.filter(
-        direction=Message.Direction.OUTBOUND, created_at__lt=newest.created_at
-    ).exclude(status__in=[Message.Status.FAILED, Message.Status.UNDELIVERED])
-    last = ours.newest_first().first()
-    if last is None or last.sent_at is None:
-        return None
-    proposed = ToolRound.objects.filter(question=last, confirmed_at=None).first()
-    if proposed is None:
+    waiting = ToolRound.objects.raw(_PROPOSED, [thread.pk, newest.created_at])
+    proposed = next(iter(waiting), None)
+    if proposed is None or (last := proposed.question) is None or last.sent_at is None:
         return None
     since = thread.messages.inbound().filter(
         created_at__gt=last.created_at, created_at__lte=newest.created_at

@@ -15,7 +15,7 @@ from accounts.suppression import is_suppressed, suppress
 from agents.history import remember
 from agents.models import Note
 from agents.tests.model_side import ModelServer, running_model
-from sms import answering, services
+from sms import answering, recovery, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Thread
 from sms.tests.answered import answer_after, answers
@@ -136,6 +136,18 @@ def test_a_text_that_comes_while_an_answer_is_written_is_answered_with_it(model:
 
     assert len(answers(thread)) == 1
     assert model.requests[-1]["messages"][-1]["content"] == "Is it still on?\nAnd where?"
+
+
+def test_an_answer_to_somebody_who_is_erased_while_it_is_written_is_dropped(model: ModelServer):
+    thread, other = ThreadFactory.create(open=True), ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+    texts_us(other.number, "Is it still on?")
+    model.meanwhile = lambda: recovery.erase(thread.account, thread.their_number)
+
+    assert answer_after(5) == 1
+
+    assert not Thread.objects.filter(pk=thread.pk).exists()
+    assert len(answers(other)) == 1
 
 
 def test_a_stop_while_an_answer_is_written_silences_it(model: ModelServer):
