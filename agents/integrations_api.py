@@ -72,7 +72,7 @@ class _SlotView(APIView):
         phone_number = self._number(request, number)
         endpoint = self._endpoint(request, phone_number)
         if endpoint is not None:
-            endpoint.delete()
+            outbox.delete_endpoint(endpoint)
         return Response({"ok": True, "deleted": True, "phone_number": phone_number})
 
     def _number(self, request: Request, number: str) -> str:

@@ -157,7 +157,7 @@ class EndpointView(APIView):
     )
     def delete(self, request: Request, endpoint_id: str) -> Response:
         """Delete an endpoint, with its log and what was still to be sent."""
-        outbox.find_endpoint(account_of(request), endpoint_id).delete()
+        outbox.delete_endpoint(outbox.find_endpoint(account_of(request), endpoint_id))
         return Response({"endpoint_id": endpoint_id, "deleted": True})
 
 

@@ -113,9 +113,11 @@ def claim(now: datetime) -> list[Claim]:
 
 
 def _is_first_to_ask(endpoint: Endpoint, now: datetime) -> bool:
-    """Take the one try that an endpoint gets after its rest."""
+    """Take the one try that an endpoint gets after its rest; not while somebody settles another,
+    as those wait for the deliveries that a claim holds."""
     rested = Endpoint.objects.filter(pk=endpoint.pk, rests_until__lte=now)
-    return bool(rested.update(rests_until=now + REST))
+    free = rested.select_for_update(no_key=True, skip_locked=True)
+    return free.first() is not None and bool(rested.update(rests_until=now + REST))
 
 
 def _claimed(delivery: Delivery, now: datetime) -> Claim:
@@ -200,19 +202,22 @@ async def _send(one: Claim) -> Outcome:
 
 @transaction.atomic
 def settle(one: Claim, outcome: Outcome, now: datetime) -> None:
-    """Write down what came of an attempt, and when the next one is."""
+    """Write down what came of an attempt, and when the next one is.
+
+    The endpoint is locked first, as its ending and its recovery reach all its deliveries.
+    """
+    endpoint = (
+        Endpoint.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("account")
+        .filter(deliveries=one.delivery_pk)
+        .first()
+    )
     Attempt.objects.filter(pk=one.attempt_pk).update(
         status_code=outcome.status, error=outcome.error[:60], duration_ms=outcome.duration_ms
     )
-    delivery = (
-        Delivery.objects.select_for_update(of=("self",))
-        .select_related("endpoint__account")
-        .filter(pk=one.delivery_pk)
-        .first()
-    )
-    if delivery is None:
-        return  # its endpoint was deleted meanwhile
-    endpoint = delivery.endpoint
+    delivery = Delivery.objects.select_for_update().filter(pk=one.delivery_pk).first()
+    if endpoint is None or delivery is None:
+        return  # deleted meanwhile
     if outcome.is_delivered:
         _recovered(endpoint, now)
     if delivery.status != Delivery.Status.PENDING:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.errors import not_found_error
 from accounts.models import Account, ApiKey
-from webhooks.models import Delivery, Endpoint, Event
+from webhooks.models import Delivery, Endpoint, EndpointQuerySet, Event
 from webhooks.signing import new_secret
 
 log = structlog.get_logger(__name__)
@@ -190,12 +190,24 @@ def webhook_urls(account_pk: int) -> dict[tuple[str, int], str]:
 def forget_number(account: Account, phone_number: str) -> None:
     """Delete a number's slots, with what was still to be sent to them."""
     of_number = Q(owner=Endpoint.Owner.NUMBER, phone_number=phone_number)
-    Endpoint.objects.of(account).filter(of_number).delete()
+    _delete(Endpoint.objects.of(account).filter(of_number))
+
+
+def delete_endpoint(endpoint: Endpoint) -> None:
+    """Delete an endpoint with its log and what was still to be sent."""
+    _delete(Endpoint.objects.filter(pk=endpoint.pk))
+
+
+@transaction.atomic
+def _delete(endpoints: EndpointQuerySet) -> None:
+    # Whoever holds one settles what came of a delivery: endpoints are locked before what they have.
+    pks = [one.pk for one in endpoints.order_by("pk").select_for_update()]
+    Endpoint.objects.filter(pk__in=pks).delete()
 
 
 def forget_account(account: Account) -> None:
     """Delete every endpoint and event of an account."""
-    Endpoint.objects.of(account).delete()
+    _delete(Endpoint.objects.of(account))
     Event.objects.of(account).delete()
 
 
