@@ -16,7 +16,7 @@ from webhooks import delivery as delivering
 from webhooks import outbox
 from webhooks.delivery import Outcome, claim, settle
 from webhooks.factories import DeliveryFactory, EndpointFactory
-from webhooks.models import Delivery, Endpoint
+from webhooks.models import Attempt, Delivery, Endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,7 +81,7 @@ def test_two_who_hear_that_an_endpoint_is_gone_both_settle_it(monkeypatch: pytes
     told = Delivery.objects.filter(event__type="call.completed")
     errors = {row.pk: row.error for row in told}
     assert errors == {first.delivery_pk: "HTTP 410", second.delivery_pk: "disabled"}
-    codes = delivering.Attempt.objects.values_list("status_code", flat=True)
+    codes = Attempt.objects.values_list("status_code", flat=True)
     assert list(codes) == [410, 410]
 
 
