@@ -29,6 +29,7 @@ from calls.outputs import CallOutput
 from calls.signals import account_closed, person_exported, person_forgotten, too_old
 from sms import recovery
 from sms.models import Message, Thread, ToolRound
+from sms.remembering import keep_outcomes
 from webhooks import outbox
 
 logger = logging.getLogger(__name__)
@@ -263,7 +264,9 @@ def _purge_texts(before: datetime) -> int:
         with transaction.atomic():
             for account, ids in by_account.items():
                 outbox.erase(account, ids)
-            Message.objects.filter(pk__in=[row.pk for row in rows]).delete()
+            messages = Message.objects.filter(pk__in=[row.pk for row in rows])
+            keep_outcomes(messages)
+            messages.delete()
         texts += len(rows)
     Thread.objects.filter(last_message_at__lt=before, messages=None).delete()
     return texts

@@ -95,13 +95,17 @@ class TextRecipient(models.Model):
     row_index = models.PositiveIntegerField()
     phone = models.CharField(max_length=16, help_text="E.164")
     variables = models.JSONField(default=dict, blank=True)
-    zones = models.JSONField(default=list, help_text="all time zones in which they may be")
+    zones = models.JSONField(
+        default=list, blank=True, help_text="all time zones in which they may be; none: not known"
+    )
     law = models.CharField(max_length=16)
     state = models.CharField(max_length=7, choices=State, default=State.PENDING)
     send_after = models.DateTimeField(default=now)
     message = models.OneToOneField(
         "sms.Message", on_delete=models.SET_NULL, null=True, related_name="recipient"
     )
+    # A text may be erased: what it came to (a ``Message.Status``) stays here.
+    outcome = models.CharField(max_length=12, blank=True)
     error_message = models.TextField(blank=True)
 
     class Meta:

@@ -39,6 +39,7 @@ NO_NUMBER = "The number to text from was removed before the text was sent."
 SWITCHED_OFF = "The account was switched off before the text was sent."
 EARLIER_PART = "Not sent, because an earlier part of the same text was not delivered."
 TAKEN_OVER = "Not sent, because an operator took the conversation over."
+ERASED = "The text was erased before the carrier had said what became of it."
 CANCELED = "Called off before it was sent."
 
 

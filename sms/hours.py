@@ -19,7 +19,7 @@ def hours_of(campaign: TextCampaign, person: TextRecipient, *, lawful: bool = Fa
     layers = layers_from_json(campaign.windows)
     if lawful or campaign.follow_law or campaign.account.enforce_calling_hours:
         layers += layers_of(person.law)
-    return Hours(layers, tuple(person.zones))
+    return Hours(layers, tuple(person.zones) or (campaign.timezone,))
 
 
 def next_hours(

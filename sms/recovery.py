@@ -16,6 +16,7 @@ from carriers import twilio
 from carriers.errors import CarrierError
 from sms.inbound import receive
 from sms.models import Arrival, ErasedText, Message, Thread
+from sms.remembering import keep_outcomes
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +112,7 @@ def erase(account: Account, person: str | None = None) -> list[str]:
     ErasedText.objects.bulk_create(erased, ignore_conflicts=True)
     messages = Message.objects.filter(thread__in=threads)
     ids = list(messages.values_list("message_id", flat=True))
+    keep_outcomes(messages)
     threads.delete()
     return ids
 

@@ -1,10 +1,14 @@
-"""Texts as notes: what a later call, or a text through another number, may know of them."""
+"""Texts as notes: what a later call, or a text through another number, may know of them; and what
+campaigns know of those that were erased."""
 
 from collections.abc import Iterable
 
+from django.db.models import OuterRef, QuerySet, Subquery
+
 from agents import history
 from agents.models import Note
-from sms.models import Message
+from sms import failures
+from sms.models import Message, TextRecipient
 
 # Nothing that somebody meant to say: the carrier's keywords, machines, our own confirmations.
 _UNSAID = frozenset({Message.Reply.KEYWORD, Message.Reply.AUTOMATIC})
@@ -27,6 +31,17 @@ def remember_sent(messages: Iterable[Message]) -> None:
 def forget_unsent(message: Message) -> None:
     """It did not reach them after all."""
     history.forget_source(message.account, message.message_id)
+
+
+def keep_outcomes(texts: QuerySet[Message]) -> None:
+    """Leave with the people of campaigns what became of their texts, which are about to be
+    erased."""
+    people = TextRecipient.objects.filter(message__in=texts)
+    status = Message.objects.filter(pk=OuterRef("message")).values("status")
+    people.update(outcome=Subquery(status))
+    people.filter(outcome=Message.Status.QUEUED).update(
+        outcome=Message.Status.FAILED, error_message=failures.ERASED
+    )
 
 
 def _quoted(words: str) -> str:

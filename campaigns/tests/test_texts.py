@@ -136,6 +136,91 @@ def test_replies_are_counted_and_answered_in_the_campaigns_context(client: Clien
     assert client.get(f"/v1/sms/campaigns/{campaign_id}").json()["replied_count"] == 1
 
 
+def goes_out(campaign_id: str, minutes_ago: int) -> None:
+    """A campaign's next text is with the carrier, and delivered."""
+    with time_machine.travel(timezone.now() - timedelta(minutes=minutes_ago), tick=False):
+        MessagePart.objects.filter(status="waiting").update(send_after=timezone.now())
+        part = claiming.claim_next()
+        assert part is not None
+        assert part.message.campaign_id == campaign_id
+        statuses.bind(part.pk, f"SM{part.pk:032d}")
+        statuses.note_carriers_word(part.pk, "delivered", None)
+
+
+def test_a_reply_counts_for_the_campaign_that_texted_last(client: Client, number: Any):
+    first, second = (
+        create(client, number, name=name, recipients=[{"phone": ANNA}]).json()["campaign_id"]
+        for name in ("First", "Second")
+    )
+
+    def replied() -> list[int]:
+        return [
+            client.get(f"/v1/sms/campaigns/{one}").json()["replied_count"]
+            for one in (first, second)
+        ]
+
+    dispatch.dispatch_all()
+    goes_out(first, minutes_ago=30)
+    goes_out(second, minutes_ago=10)
+    for sid, minutes, counted in (("SM1", 5, [0, 1]), ("SM2", 20, [1, 1])):
+        at = timezone.now() - timedelta(minutes=minutes)
+        inbound.receive(
+            Arrival(number=number, carrier_sid=sid, from_number=ANNA, body="Yes!", at=at)
+        )
+
+        assert replied() == counted
+
+
+def test_the_context_of_a_campaign_that_has_begun_holds_for_the_answers_to_what_it_texted(
+    client: Client, number: Any
+):
+    people = [{"phone": ANNA}, {"phone": BEN}]
+    old = create(client, number, context_prompt="Offer Monday.", recipients=people)
+    dispatch.dispatch_all()
+    campaign_id = old.json()["campaign_id"]
+    goes_out(campaign_id, minutes_ago=9)
+    goes_out(campaign_id, minutes_ago=8)
+    later = create(client, number, context_prompt="Say sorry.", recipients=[{"phone": BEN}])
+    dispatch.dispatch_all()
+    goes_out(later.json()["campaign_id"], minutes_ago=3)
+
+    client.patch(
+        f"/v1/sms/campaigns/{campaign_id}",
+        {"context_prompt": "Offer Tuesday."},
+        content_type="application/json",
+    )
+
+    told = dict(Thread.objects.values_list("their_number", "context_prompt"))
+    assert told == {ANNA: "Offer Tuesday.", BEN: "Say sorry."}
+    texts = Message.objects.filter(campaign_id=campaign_id)
+    assert set(texts.values_list("context_prompt", flat=True)) == {"Offer Tuesday."}
+
+
+def test_erased_texts_stay_counted_as_what_they_were(client: Client, number: Any):
+    people = [{"phone": ANNA}, {"phone": BEN}, {"phone": CARL}]
+    campaign_id = create(client, number, recipients=people).json()["campaign_id"]
+    dispatch.dispatch_all()
+    goes_out(campaign_id, minutes_ago=5)
+    part = MessagePart.objects.filter(status="waiting").earliest("pk")
+    statuses.bind(part.pk, "SM1")
+    statuses.note_carriers_word(part.pk, "undelivered", 30003)
+
+    assert client.delete("/v1/calls").status_code == 200
+    dispatch.dispatch_all()
+
+    assert not Message.objects.exists()
+    shown = client.get(f"/v1/sms/campaigns/{campaign_id}").json()
+    assert shown["status"] == "done"
+    counted = [shown[f"{name}_count"] for name in ("delivered", "failed", "pending", "sent")]
+    assert counted == [1, 2, 0, 2]
+    ends = [(person["status"], person["error_message"]) for person in shown["recipients"]]
+    assert ends == [
+        ("delivered", None),
+        ("undelivered", None),
+        ("failed", "The text was erased before the carrier had said what became of it."),
+    ]
+
+
 def test_only_a_few_texts_wait_at_a_time_so_that_people_are_answered(client: Client, number: Any):
     people = [{"phone": f"+4473861{n:05d}"} for n in range(12)]
     create(client, number, recipients=people, message_template="Hello")
@@ -274,10 +359,33 @@ def test_a_campaign_is_changed_until_it_begins(client: Client, number: Any):
     assert [person["phone"] for person in changed.json()["recipients"]] == [CARL]
     launch(client, campaign_id)
 
+    assert code(patch(recipients=[])) == (400, "campaign_no_recipients")
     assert code(patch(name="Third")) == (400, "campaign_not_editable")
     assert code(patch(recipients=[{"phone": ANNA}])) == (400, "campaign_not_editable")
     assert patch(context_prompt="Be kind.").json()["context_prompt"] == "Be kind."
     assert TextCampaign.objects.get().name == "Other"
+
+
+def test_whose_place_is_not_known_is_texted_on_the_clock_that_the_campaign_has_now(
+    client: Client, number: Any
+):
+    with time_machine.travel(NOON, tick=False):
+        campaign_id = create(
+            client,
+            number,
+            schedule_type="draft",
+            recipients=[{"phone": "+80012345678"}],
+            windows=[{"start": "09:00", "end": "21:00"}],
+        ).json()["campaign_id"]
+        client.patch(
+            f"/v1/sms/campaigns/{campaign_id}",
+            {"timezone": "America/Los_Angeles"},
+            content_type="application/json",
+        )
+        launch(client, campaign_id)
+
+        assert dispatch.dispatch_all(NOON) == 0  # 4 in the morning there
+        assert dispatch.dispatch_all(NOON + timedelta(hours=5)) == 1
 
 
 def test_deleting_calls_off_what_was_not_sent_and_keeps_what_was(client: Client, number: Any):

@@ -10,7 +10,7 @@ from accounts.errors import ApiError
 from accounts.hours.enforcement import PATIENCE
 from accounts.suppression import TEXT, is_suppressed
 from agents.variables import substitute
-from campaigns.texts.services import State, Status, move, start_if_due
+from campaigns.texts.services import WAS_SENT, State, Status, move, start_if_due
 from sms import failures
 from sms.hours import next_hours
 from sms.models import Message, MessagePart, TextCampaign, TextRecipient
@@ -147,5 +147,4 @@ def _end(campaign: TextCampaign) -> None:
     texts = Message.objects.filter(recipient__campaign=campaign)
     if MessagePart.objects.unsent().filter(message__in=texts).exists():
         return
-    nobody = not texts.filter(sent_at__isnull=False).exists()
-    move(campaign, Status.FAILED if nobody else Status.DONE)
+    move(campaign, Status.DONE if campaign.recipients.filter(WAS_SENT).exists() else Status.FAILED)

@@ -43,6 +43,8 @@ class TextCampaignChange(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         data = renamed(data, _NAMES)
         people = data.get("recipients")
+        if people == []:
+            raise ApiError("campaign_no_recipients", "This SMS campaign has nobody to text.")
         if isinstance(people, list) and len(people) > MOST_RECIPIENTS:
             raise ApiError(
                 "too_many_recipients",
@@ -72,8 +74,6 @@ class NewTextCampaign(TextCampaignChange):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         named = renamed(data, _NAMES)
         require(named, "agent_id", "from_number", "message_template", "recipients")
-        if named["recipients"] == []:
-            raise ApiError("campaign_no_recipients", "This SMS campaign has nobody to text.")
         return super().to_internal_value(named)
 
 

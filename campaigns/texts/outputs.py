@@ -113,4 +113,6 @@ def _person(campaign: TextCampaign, person: TextRecipient) -> dict[str, Any]:
 def _status(person: TextRecipient, text: Message | None) -> str:
     if text is not None:
         return str(text.status)
+    if person.outcome:
+        return person.outcome
     return "failed" if person.state == State.FAILED else "pending"

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from accounts.errors import ApiError, not_found_error
@@ -17,7 +17,7 @@ from agents.models import Agent, PhoneNumber
 from campaigns.intake import check, place_for
 from campaigns.rows import Row
 from sms import failures
-from sms.models import Message, MessagePart, TextCampaign, TextRecipient
+from sms.models import Message, MessagePart, TextCampaign, TextRecipient, Thread
 from sms.sending import call_off
 
 Status = TextCampaign.Status
@@ -26,6 +26,12 @@ State = TextRecipient.State
 DISPATCH = "campaigns.tasks.dispatch_texts"
 _INVALID_SHOWN = 20
 _AT_ONCE = 1_000
+_CONFIRMED = {Message.Status.DELIVERED}
+_UNCONFIRMED = {Message.Status.FAILED, Message.Status.UNDELIVERED, Message.Status.SENT}
+# People whose text went to the carrier; of those whose text was erased, as far as was known then.
+WAS_SENT = Q(message__sent_at__isnull=False) | Q(
+    outcome__in=[Message.Status.SENT, Message.Status.DELIVERED, Message.Status.UNDELIVERED]
+)
 FIELDS = frozenset(
     {
         "name",
@@ -99,7 +105,7 @@ def _add(campaign: TextCampaign, rows: Iterable[Row]) -> None:
             row_index=row.index,
             phone=row.phone,
             variables={**({"name": row.name} if row.name else {}), **row.variables},
-            zones=list(place.zones or (campaign.timezone,)),
+            zones=list(place.zones),
             law=place.law,
         )
         people.setdefault(row.phone, person)
@@ -172,7 +178,8 @@ def start_if_due(campaign_pk: int, now: datetime) -> bool:
 
 @transaction.atomic
 def edit(campaign_pk: int, *, rows: Iterable[Row] | None = None, **fields: Any) -> TextCampaign:
-    """Change a campaign that has not begun; of one that has, only ``context_prompt``.
+    """Change a campaign that has not begun; of one that has, only ``context_prompt``, also for the
+    answers to what it has texted already.
 
     ``rows`` take the place of all people. ApiError ``campaign_not_editable``.
     """
@@ -189,10 +196,30 @@ def edit(campaign_pk: int, *, rows: Iterable[Row] | None = None, **fields: Any) 
         setattr(campaign, name, value)
     if fields:
         campaign.save(update_fields=[*fields])
+    if "context_prompt" in fields:
+        _tell_context(campaign)
     if rows is not None:
         campaign.recipients.all().delete()
         _add(campaign, rows)
     return campaign
+
+
+def _tell_context(campaign: TextCampaign) -> None:
+    """Have answers to the texts that went out already know a campaign's context as it is now."""
+    texts = Message.objects.filter(recipient__campaign=campaign).order_by("pk")
+    # Locked in the order in which everybody does.
+    pks = list(texts.select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True))
+    Message.objects.filter(pk__in=pks).update(context_prompt=campaign.context_prompt)
+    newest = Message.objects.started().filter(thread=OuterRef("pk"), sent_at__isnull=False)
+    threads = Thread.objects.filter(
+        Exists(Message.objects.filter(pk__in=pks, thread=OuterRef("pk")))
+    ).order_by("pk")
+    held = threads.select_for_update(no_key=True, of=("self",)).annotate(
+        newest=Subquery(newest.order_by("-sent_at", "-pk").values("pk")[:1])
+    )
+    ours = set(pks)
+    told = [pk for pk, text in held.values_list("pk", "newest") if text in ours]
+    Thread.objects.filter(pk__in=told).update(context_prompt=campaign.context_prompt)
 
 
 @transaction.atomic
@@ -217,27 +244,30 @@ def delete(campaign_pk: int) -> int:
 def counts(campaigns: Iterable[TextCampaign]) -> dict[int, dict[str, int]]:
     """Return, by key, the counts of spec 4.5, as they are now: a text the carrier has sent on and
     not confirmed counts as failed."""
-    texted = Q(state=State.HANDED)
-    delivered = Q(message__status=Message.Status.DELIVERED)
-    failed = Q(state=State.FAILED) | Q(
-        message__status__in=[
-            Message.Status.FAILED,
-            Message.Status.UNDELIVERED,
-            Message.Status.SENT,
-        ]
+    delivered = Q(message__status__in=_CONFIRMED) | Q(outcome__in=_CONFIRMED)
+    failed = (
+        Q(state=State.FAILED) | Q(message__status__in=_UNCONFIRMED) | Q(outcome__in=_UNCONFIRMED)
     )
-    answer = Message.objects.inbound().filter(
-        thread=OuterRef("message__thread"), created_at__gt=OuterRef("message__sent_at")
+    # What people write is a reply to the newest text that we started.
+    overtaken = Message.objects.started().filter(
+        thread=OuterRef("thread"),
+        sent_at__gt=OuterRef(OuterRef("message__sent_at")),
+        sent_at__lt=OuterRef("created_at"),
+    )
+    reply = (
+        Message.objects.inbound()
+        .filter(thread=OuterRef("message__thread"), created_at__gt=OuterRef("message__sent_at"))
+        .exclude(Exists(overtaken))
     )
     rows: Any = (
         TextRecipient.objects.filter(campaign__in=list(campaigns))
-        .alias(replied=Exists(answer))
+        .alias(replied=Exists(reply))
         .values("campaign")
         .annotate(
             total_count=Count("pk"),
             delivered_count=Count("pk", filter=delivered),
             failed_count=Count("pk", filter=failed),
-            sent_count=Count("pk", filter=texted & Q(message__sent_at__isnull=False)),
+            sent_count=Count("pk", filter=WAS_SENT),
             replied_count=Count("pk", filter=Q(replied=True)),
         )
     )
