@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from accounts.authentication import account_of
 from accounts.errors import invalid_field, not_found_error
 from accounts.fields import Flag, Whole
+from accounts.idempotency import idempotent
 from accounts.paging import page_of, page_parameters
 from accounts.parsing import body
 from webhooks import outbox
@@ -120,6 +121,7 @@ class EndpointsView(APIView):
         request=EndpointInput,
         responses={201: EndpointMade},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         """Have every event of the account sent to a URL. The answer shows its signing secret."""
         given = EndpointInput(data=body(request))
@@ -142,6 +144,7 @@ class EndpointView(APIView):
         request=EndpointInput,
         responses=EndpointOutput,
     )
+    @idempotent
     def patch(self, request: Request, endpoint_id: str) -> Response:
         """Change the URL or the events; the endpoint is enabled again."""
         endpoint = outbox.find_endpoint(account_of(request), endpoint_id)
@@ -155,6 +158,7 @@ class EndpointView(APIView):
         tags=["Webhooks"],
         responses={200: OpenApiTypes.OBJECT},
     )
+    @idempotent
     def delete(self, request: Request, endpoint_id: str) -> Response:
         """Delete an endpoint, with its log and what was still to be sent."""
         outbox.delete_endpoint(outbox.find_endpoint(account_of(request), endpoint_id))
@@ -168,6 +172,7 @@ class RotateView(APIView):
         request=Rotation,
         responses=SecretOutput,
     )
+    @idempotent
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Make a new signing secret. The old one signs as well for a day, or as long as asked."""
         endpoint = outbox.find_endpoint(account_of(request), endpoint_id)
@@ -192,6 +197,7 @@ class TestView(APIView):
         request=None,
         responses={200: EventOutput},
     )
+    @idempotent
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Send ``webhook.test``; ``GET /v1/webhook-events/{event_id}`` shows what came of it."""
         event = outbox.send_test(outbox.find_endpoint(account_of(request), endpoint_id))
@@ -205,6 +211,7 @@ class ReplayView(APIView):
         request=Replay,
         responses=Replayed,
     )
+    @idempotent
     def post(self, request: Request, endpoint_id: str) -> Response:
         """Send again everything that happened since a moment, or of it what failed, oldest first.
 
@@ -252,6 +259,7 @@ class EventReplayView(APIView):
     @extend_schema(
         operation_id="webhook_events_replay", tags=["Webhooks"], request=None, responses=Replayed
     )
+    @idempotent
     def post(self, request: Request, event_id: str) -> Response:
         """Send one event again to everybody it was for, under its id."""
         sent = outbox.replay(_event(request, event_id))

@@ -12,8 +12,10 @@ pytestmark = pytest.mark.django_db
 URL = "https://hooks.example.com/nixflex?key=abc"
 
 
-def post(client, path, body=None):
-    return client.post(f"/v1/{path}", body or {}, content_type="application/json")
+def post(client, path, body=None, **headers):
+    return client.post(
+        f"/v1/{path}", body or {}, content_type="application/json", headers=headers or None
+    )
 
 
 def test_an_accounts_endpoint_is_made_with_a_secret_that_is_shown_once():
@@ -27,6 +29,63 @@ def test_an_accounts_endpoint_is_made_with_a_secret_that_is_shown_once():
     assert one.json()["url"] == URL
     assert "signing_secret" not in one.json()
     assert "secret" not in one.json()
+
+
+def test_an_endpoint_that_is_asked_for_again_with_its_key_is_made_once():
+    client, asked = api_client(), {"url": URL}
+
+    made, copy = (
+        post(client, "webhook-endpoints", asked, **{"Idempotency-Key": "k1"}) for _ in range(2)
+    )
+
+    assert (made.status_code, copy.status_code) == (201, 201)
+    assert copy.json() == made.json()  # the secret too, which a lost answer took with it
+    assert copy["Idempotent-Replayed"] == "true"
+    assert Endpoint.objects.count() == 1
+    other = post(client, "webhook-endpoints", {"url": f"{URL}&x=1"}, **{"Idempotency-Key": "k1"})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
+    assert post(client, "webhook-endpoints", asked).json() != made.json()
+    assert Endpoint.objects.count() == 2
+
+
+@pytest.mark.parametrize("what", ["rotate-secret", "test", "replay"])
+def test_what_is_asked_of_an_endpoint_again_with_its_key_is_done_once(what):
+    delivery = DeliveryFactory.create(status="failed", due_at=None)
+    client = api_client(delivery.event.account)
+    path = f"webhook-endpoints/{delivery.endpoint.endpoint_id}/{what}"
+    body = {"since": "2026-01-01T00:00:00Z"} if what == "replay" else {}
+
+    done = post(client, path, body, **{"Idempotency-Key": "k1"})
+    after = [Event.objects.count(), Endpoint.objects.get().secret]
+    Delivery.objects.update(status="failed", due_at=None)
+    copy = post(client, path, body, **{"Idempotency-Key": "k1"})
+
+    assert (done.status_code, copy.json()) == (200, done.json())
+    assert [Event.objects.count(), Endpoint.objects.get().secret] == after
+    assert not Delivery.objects.filter(status="pending").exists()
+
+
+def test_a_change_an_ending_and_a_replay_that_are_asked_for_again_are_done_once():
+    delivery = DeliveryFactory.create(status="failed", due_at=None)
+    client = api_client(delivery.event.account)
+    path = f"/v1/webhook-endpoints/{delivery.endpoint.endpoint_id}"
+    asked = {"content_type": "application/json", "headers": {"Idempotency-Key": "k1"}}
+
+    changed = client.patch(path, {"url": URL}, **asked)
+    Endpoint.objects.update(disabled_at=timezone.now())
+    assert client.patch(path, {"url": URL}, **asked).json() == changed.json()
+    assert Endpoint.objects.get().disabled_at is not None
+
+    Endpoint.objects.update(disabled_at=None)
+    again = f"webhook-events/{delivery.event.event_id}/replay"
+    assert post(client, again, **{"Idempotency-Key": "k2"}).json() == {"events": 1}
+    Delivery.objects.update(status="failed", due_at=None)
+    assert post(client, again, **{"Idempotency-Key": "k2"}).json() == {"events": 1}
+    assert Delivery.objects.get().status == "failed"
+
+    gone = [client.delete(path, headers={"Idempotency-Key": "k3"}) for _ in range(2)]
+    assert [one.status_code for one in gone] == [200, 200]
+    assert not Endpoint.objects.exists()
 
 
 def test_endpoints_and_events_of_others_do_not_exist():
