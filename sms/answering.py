@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from accounts.models import Suppression
@@ -23,7 +23,7 @@ from agents.tools.base import Tool, ToolCall
 from sms import text_tools, turns
 from sms.confirmations import confirmation
 from sms.conversation import conversation, words_of_person
-from sms.inbound import MAY_REFUSE, answering_agent, opt_out
+from sms.inbound import FOR_HUMANS, MAY_REFUSE, answering_agent, opt_out
 from sms.known_numbers import known_numbers
 from sms.models import Message, Thread
 from sms.services import send_text
@@ -140,23 +140,45 @@ def _take_next() -> Question | None:
     """Hold the next thread that is due; those that nobody may answer are settled on the way."""
     now = timezone.now()
     while (thread := turns.next_due(now)) is not None:
-        newest = turns.newest_waiting(thread)
-        number = known_numbers([thread.number_id or 0]).get(thread.number_id or 0)
-        if newest is None or number is None:
-            turns.close(thread)
+        try:
+            question = _take(thread, now)
+        except DatabaseError:
+            raise
+        except Exception:  # as with one that is being answered
+            log.exception("text_not_answered", thread=thread.pk)
+            _put_off(thread)
             continue
-        thread.account = number.account
-        if thread.agent_id is not None and thread.agent_id == number.agent_id:
-            thread.agent = number.agent
-        # What counts is when they wrote, not when a worker gets to it.
-        agent = answering_agent(thread, number, newest.created_at)
-        stop = _must_not(thread) or (agent if isinstance(agent, str) else "")
-        if stop or isinstance(agent, str):
-            turns.close(thread, stop)
-            continue
-        turns.hold(thread, now + WRITING_AT_MOST)
-        return _question(thread, newest, agent, number, now)
+        if question is not None:
+            return question
     return None
+
+
+def _take(thread: Thread, now: datetime) -> Question | None:
+    newest = turns.newest_waiting(thread)
+    number = known_numbers([thread.number_id or 0]).get(thread.number_id or 0)
+    if newest is None:
+        turns.close(thread)
+        return None
+    if number is None:
+        _leave(thread, Reply.NO_AGENT)
+        return None
+    thread.account = number.account
+    if thread.agent_id is not None and thread.agent_id == number.agent_id:
+        thread.agent = number.agent
+    # What counts is when they wrote, not when a worker gets to it.
+    agent = answering_agent(thread, number, newest.created_at)
+    stop = _must_not(thread)
+    if stop or isinstance(agent, str):
+        _leave(thread, stop or str(agent))
+        return None
+    turns.hold(thread, now + WRITING_AT_MOST)
+    return _question(thread, newest, agent, number, now)
+
+
+def _leave(thread: Thread, reply: str) -> None:
+    """Leave the texts that wait without an answer, and tell a person who is to look."""
+    thread.needs_human = thread.needs_human or FOR_HUMANS.get(Reply(reply), "")
+    turns.close(thread, reply)
 
 
 def _question(
@@ -167,7 +189,7 @@ def _question(
         our_number=thread.our_number,
         their_number=thread.their_number,
         now=now,
-        context=thread.context_prompt if thread.reply_until else "",
+        context=thread.context_prompt if thread.is_open(newest.created_at) else "",
     )
     memory = memory_of(agent, number, thread.their_number, before=now, in_thread=True)
     stable, of_now = text_prompt(
@@ -286,16 +308,19 @@ def _still_mine(question: Question) -> Thread | None:
     if newest is None or newest.pk != question.newest.pk:
         return None
     if stop := _must_not(thread):
-        turns.close(thread, stop)
+        _leave(thread, stop)
         return None
     return thread
 
 
 @transaction.atomic
 def _fail(question: Question) -> None:
-    thread = _still_mine(question)
-    if thread is None:
-        return
+    if (thread := _still_mine(question)) is not None:
+        _put_off(thread)
+
+
+def _put_off(thread: Thread) -> None:
+    """Have the thread answered later; after several failures have a person look."""
     if thread.answer_failures < len(PAUSES_S):
         pause = timedelta(seconds=PAUSES_S[thread.answer_failures])
         thread.answer_due_at = timezone.now() + pause

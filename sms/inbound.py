@@ -133,8 +133,8 @@ def _settle(arrival: Arrival, sight: Sight) -> Message:
     elif message.reply in {Reply.OPT_OUT, Reply.AUTOMATIC, Reply.LIMIT}:
         thread.answer_due_at = None  # nothing that waits is answered any more
         thread.messages.filter(reply=Reply.PENDING).update(reply=message.reply)
-    if message.reply in _FOR_HUMANS and not thread.needs_human:
-        thread.needs_human = _FOR_HUMANS[Reply(message.reply)]
+    if message.reply in FOR_HUMANS and not thread.needs_human:
+        thread.needs_human = FOR_HUMANS[Reply(message.reply)]
     return message
 
 
@@ -146,7 +146,7 @@ def takes_effect_at_once(arrival: Arrival) -> bool:
     return refusal is not None and not refusal.needs_confirmation
 
 
-_FOR_HUMANS = {
+FOR_HUMANS = {
     Reply.WINDOW_CLOSED: "The person wrote after the reply window had closed.",
     Reply.UNSOLICITED: "The person wrote first.",
     Reply.NO_AGENT: "No active agent answers this number.",
@@ -300,6 +300,8 @@ def answering_agent(thread: Thread, number: PhoneNumber, now: datetime) -> Agent
     Within the window it is the one of the newest text we started. A person who writes first is
     answered only where the number's own ``sms_reply_enabled`` says so.
     """
+    if not number.account.is_active:
+        return Reply.NO_AGENT
     started = thread.reply_until is not None
     if thread.is_open(now):
         agent = thread.agent or number.agent

@@ -10,15 +10,17 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 import agents.model
-from accounts.models import Suppression
+from accounts.models import Account, Suppression
 from accounts.suppression import is_suppressed, suppress
 from agents.history import remember
-from agents.models import Note
+from agents.models import Agent, Note, PhoneNumber
 from agents.tests.model_side import ModelServer, running_model
+from agents.text_prompt import text_prompt
 from sms import answering, recovery, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Thread
 from sms.tests.answered import answer_after, answers
+from sms.tests.stored import newest
 from sms.tests.twilio_side import texts_us
 
 pytestmark = pytest.mark.django_db
@@ -333,6 +335,80 @@ def test_what_waits_for_the_morning_is_not_in_what_the_model_reads(model: ModelS
     answer_after(5)
 
     assert model.requests[0]["messages"] == [{"role": "user", "content": "Is it still on?"}]
+
+
+def test_a_conversation_that_cannot_be_put_to_the_model_holds_up_no_other(
+    model: ModelServer, monkeypatch: pytest.MonkeyPatch
+):
+    bad, good = ThreadFactory.create(open=True), ThreadFactory.create(open=True)
+    texts_us(bad.number, "Is it still on?")
+    texts_us(good.number, "Is it still on?")
+
+    def goes_wrong(**about: Any) -> Any:
+        if about["number"] == bad.number:
+            raise ValueError("unforeseen")
+        return text_prompt(**about)
+
+    monkeypatch.setattr(answering, "text_prompt", goes_wrong)
+
+    assert [answer_after(seconds) for seconds in (5, 15, 60, 120)] == [1, 0, 0, 0]
+
+    assert answers(good) == ["It is at 3 pm."]
+    bad.refresh_from_db()
+    assert bad.needs_human == "No automatic answer could be written."
+
+
+def test_a_person_looks_where_an_agent_was_switched_off_before_it_answered(model: ModelServer):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+    Agent.objects.update(is_active=False)
+
+    assert answer_after(5) == 0
+
+    thread.refresh_from_db()
+    assert newest(thread).reply == "no_agent"
+    assert thread.needs_human == "No active agent answers this number."
+
+
+def test_a_person_looks_where_a_number_was_removed_before_its_agent_answered(model: ModelServer):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+    PhoneNumber.objects.all().delete()
+
+    assert answer_after(5) == 0
+
+    thread.refresh_from_db()
+    assert newest(thread).reply == "no_agent"
+    assert thread.needs_human == "No active agent answers this number."
+
+
+def test_an_account_that_was_switched_off_answers_nobody(model: ModelServer):
+    early, late = ThreadFactory.create(open=True), ThreadFactory.create(open=True)
+    texts_us(early.number, "Is it still on?")
+    Account.objects.update(is_active=False)
+    texts_us(late.number, "Is it still on?")
+
+    assert answer_after(5) == 0
+
+    assert (newest(early).reply, newest(late).reply) == ("no_agent", "no_agent")
+    assert model.requests == []
+
+
+def test_after_the_window_nothing_is_left_of_what_the_last_text_wanted_answers_to_be_like(
+    model: ModelServer, settings: Any
+):
+    settings.SMS_ANSWER_AFTER_WINDOW = True
+    thread = ThreadFactory.create(
+        open=True,
+        reply_until=timezone.now(),
+        context_prompt="Offer Tuesday.",
+        number__sms_reply_enabled=True,
+    )
+    texts_us(thread.number, "Do you have a table for two?")
+
+    assert answer_after(5) == 1
+
+    assert "Offer Tuesday." not in model.system
 
 
 @pytest.fixture
