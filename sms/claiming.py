@@ -30,6 +30,9 @@ SOON = timedelta(seconds=0.5)
 _waiting = threading.Lock()
 # A text that cannot even be judged is looked at again after this long.
 NOT_CLAIMED_PAUSE = timedelta(minutes=10)
+# A campaign goes on once its agent and number are switched on again.
+CAMPAIGN_PAUSE = timedelta(minutes=1)
+_BY_AGENTS = frozenset({Message.Origin.API, Message.Origin.CAMPAIGN, Message.Origin.AUTO_REPLY})
 
 # Of one person's parts the first, and none while any is in doubt: a later one may have been
 # committed before it. Whoever writes at night is answered then, whatever waits for the morning.
@@ -142,7 +145,8 @@ def _claim(part_pk: int, now: datetime) -> MessagePart | None:
     if part.status != MessagePart.Status.WAITING:
         return None
     thread = _thread_of(message)
-    if until := waits_until(message, part, now):
+    waits = message.origin == Message.Origin.CAMPAIGN and _is_off(message, thread)
+    if until := now + CAMPAIGN_PAUSE if waits else waits_until(message, part, now):
         message.parts.update(send_after=until)
         return None
     if why := _forbidden(message, thread):
@@ -154,6 +158,17 @@ def _claim(part_pk: int, now: datetime) -> MessagePart | None:
     _take(message, part, now)
     part.message, part.thread = message, thread
     return part
+
+
+def _is_off(message: Message, thread: Thread) -> bool:
+    """Whether the agent, or for what is not an answer the number, was switched off since a text was
+    asked for. Half a text is not held back."""
+    if message.origin not in _BY_AGENTS or message.sent_at is not None:
+        return False
+    agent_off = message.agent is not None and not message.agent.is_active
+    is_answer = message.origin == Message.Origin.AUTO_REPLY
+    number = thread.number
+    return agent_off or not (is_answer or number is None or number.outbound_enabled)
 
 
 def _due(now: datetime) -> int | None:
@@ -201,6 +216,8 @@ def _forbidden(message: Message, thread: Thread) -> tuple[int | None, str] | Non
         return None, failures.NO_NUMBER
     if not thread.account.is_active:
         return None, failures.SWITCHED_OFF
+    if _is_off(message, thread):
+        return None, failures.AGENT_OFF
     if message.origin == Message.Origin.AUTO_REPLY and thread.taken_over_at is not None:
         return None, failures.TAKEN_OVER
     confirms = message.origin == Message.Origin.OPT_OUT  # says only that there will be no more

@@ -37,6 +37,7 @@ LOST = "The carrier never said whether it took the text, and shows no trace of i
 UNREACHABLE = "The carrier could not be reached, several times. The text was not sent."
 NO_NUMBER = "The number to text from was removed before the text was sent."
 SWITCHED_OFF = "The account was switched off before the text was sent."
+AGENT_OFF = "The agent or number was switched off before the text was sent."
 EARLIER_PART = "Not sent, because an earlier part of the same text was not delivered."
 TAKEN_OVER = "Not sent, because an operator took the conversation over."
 ERASED = "The text was erased before the carrier had said what became of it."

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.factories import AccountFactory
 from accounts.models import Account, Suppression
 from accounts.suppression import is_suppressed, suppress
+from agents.models import Agent, PhoneNumber
 from sms import claiming, sending, services
 from sms.factories import PERSON, MessageFactory, PartFactory, ThreadFactory, new_sid
 from sms.models import Message, MessagePart, Pace, Thread
@@ -443,6 +444,47 @@ def test_an_account_that_was_switched_off_meanwhile_texts_nobody(telco: Any):
         "failed",
         "The account was switched off before the text was sent.",
     )
+
+
+def test_an_agent_that_was_switched_off_meanwhile_texts_nobody(telco: Any):
+    asked_for, answer = (
+        text(ThreadFactory.create(), origin=origin)
+        for origin in (Message.Origin.API, Message.Origin.AUTO_REPLY)
+    )
+    Agent.objects.update(is_active=False)
+
+    assert sending.claim_next() is None
+
+    for message in (asked_for, answer):
+        message.refresh_from_db()
+        assert (message.status, message.error_message) == (
+            "failed",
+            "The agent or number was switched off before the text was sent.",
+        )
+
+
+def test_a_number_that_may_not_text_out_any_more_still_answers(telco: Any):
+    asked_for, answer = (
+        text(ThreadFactory.create(), origin=origin)
+        for origin in (Message.Origin.API, Message.Origin.AUTO_REPLY)
+    )
+    PhoneNumber.objects.update(outbound_enabled=False)
+
+    assert sending.claim_next() == part_of(answer)
+    assert sending.claim_next() is None
+
+    asked_for.refresh_from_db()
+    assert asked_for.status == "failed"
+
+
+def test_a_campaigns_text_waits_while_its_agent_is_switched_off(telco: Any):
+    message = text(ThreadFactory.create(), origin=Message.Origin.CAMPAIGN)
+    Agent.objects.update(is_active=False)
+    assert sending.claim_next() is None
+    Agent.objects.update(is_active=True)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert sending.claim_next() == part_of(message)
 
 
 def test_error_21610_enters_the_person_in_the_ledger_for_voice_too(telco: Any):
