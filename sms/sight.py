@@ -68,8 +68,12 @@ class Sight:
 
     def is_loop(self, body: str, most_answers: int) -> bool:
         """Say whether the other side looks like a machine that answers our answers."""
+        if self.answers >= most_answers:
+            return True
+        # A person sends several pictures, or says hello until somebody answers.
         said = [one.strip().lower() for one in (body, *self.bodies)]
-        return self.answers >= most_answers or (len(said) == SAME_WORDS and len(set(said)) == 1)
+        same = len(said) == SAME_WORDS and len(set(said)) == 1 and said[0] != ""
+        return same and self.answers > 0
 
 
 def look(arrivals: Sequence[Arrival]) -> list[Sight]:

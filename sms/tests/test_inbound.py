@@ -309,13 +309,35 @@ def test_short_codes_and_names_are_not_answered(sender: str):
 def test_the_same_words_three_times_in_an_hour_are_a_machine():
     thread = ThreadFactory.create(open=True)
 
-    for _ in range(3):
+    texts_us(thread.number, "Please choose 1 or 2.")
+    MessageFactory.create(thread=thread, origin="auto_reply")
+    for _ in range(2):
         texts_us(thread.number, "Please choose 1 or 2.")
 
     assert newest(thread).reply == "limit"
     thread.refresh_from_db()
     assert thread.answer_due_at is None
     assert not thread.messages.filter(reply="pending").exists()
+
+
+def test_who_says_hello_three_times_before_anybody_answered_is_no_machine():
+    thread = ThreadFactory.create(open=True)
+
+    for _ in range(3):
+        texts_us(thread.number, "Hello?")
+
+    assert set(thread.messages.values_list("reply", flat=True)) == {"pending"}
+
+
+def test_three_pictures_are_no_machine():
+    thread = ThreadFactory.create(open=True)
+    MessageFactory.create(thread=thread, origin="auto_reply")
+    picture = {"NumMedia": "1", "MediaUrl0": "https://x", "MediaContentType0": "image/jpeg"}
+
+    for _ in range(3):
+        texts_us(thread.number, "", **picture)
+
+    assert set(thread.messages.inbound().values_list("reply", flat=True)) == {"pending"}
 
 
 def test_no_more_answers_than_the_limit_of_an_hour(settings: Any):
