@@ -453,7 +453,7 @@ def test_an_agent_that_was_switched_off_meanwhile_texts_nobody(telco: Any):
     )
     Agent.objects.update(is_active=False)
 
-    assert sending.claim_next() is None
+    assert claiming.claim_next() is None
 
     for message in (asked_for, answer):
         message.refresh_from_db()
@@ -470,8 +470,8 @@ def test_a_number_that_may_not_text_out_any_more_still_answers(telco: Any):
     )
     PhoneNumber.objects.update(outbound_enabled=False)
 
-    assert sending.claim_next() == part_of(answer)
-    assert sending.claim_next() is None
+    assert claiming.claim_next() == part_of(answer)
+    assert claiming.claim_next() is None
 
     asked_for.refresh_from_db()
     assert asked_for.status == "failed"
@@ -480,11 +480,11 @@ def test_a_number_that_may_not_text_out_any_more_still_answers(telco: Any):
 def test_a_campaigns_text_waits_while_its_agent_is_switched_off(telco: Any):
     message = text(ThreadFactory.create(), origin=Message.Origin.CAMPAIGN)
     Agent.objects.update(is_active=False)
-    assert sending.claim_next() is None
+    assert claiming.claim_next() is None
     Agent.objects.update(is_active=True)
 
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
-        assert sending.claim_next() == part_of(message)
+        assert claiming.claim_next() == part_of(message)
 
 
 def test_error_21610_enters_the_person_in_the_ledger_for_voice_too(telco: Any):
