@@ -3,13 +3,14 @@ from typing import Any
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts.errors import no_such_endpoint
 from nixflex import health
 from nixflex.metrics import metrics
+from nixflex.openapi import DescriptionView
 
-# The API's description is for whoever can reach the server: it holds no data.
+# As the API's description.
 OPEN: dict[str, Any] = {"authentication_classes": [], "permission_classes": []}
 
 urlpatterns = [
@@ -19,7 +20,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
-    path("v1/openapi.json", SpectacularJSONAPIView.as_view(**OPEN), name="openapi"),
+    path("v1/openapi.json", DescriptionView.as_view(), name="openapi"),
     path("api/docs", RedirectView.as_view(pattern_name="api-docs")),
     path(
         "api/docs/",
