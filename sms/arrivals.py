@@ -5,9 +5,9 @@ a lost nudge left.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
 from sms import inbound
 from sms.known_numbers import known_numbers
@@ -45,8 +45,8 @@ def take_in_now(arrival: Arrival) -> None:
             _take(rows)
 
 
-def _next(at_most: int) -> list[Arrival]:
-    return list(Arrival.objects.raw(_NEXT, [timezone.now(), at_most]))
+def _next(at_most: int, due: datetime) -> list[Arrival]:
+    return list(Arrival.objects.raw(_NEXT, [due, at_most]))
 
 
 def _take(arrivals: Sequence[Arrival]) -> None:

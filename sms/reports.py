@@ -6,10 +6,10 @@ beat finds what a lost nudge left.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from django.db import connection
-from django.utils import timezone
 
 from accounts.models import Account
 from sms import news
@@ -49,8 +49,8 @@ def take_in() -> int:
     return Queue(_next, _take).empty()
 
 
-def _next(at_most: int) -> list[Report]:
-    return list(Report.objects.raw(_NEXT, [timezone.now(), at_most]))
+def _next(at_most: int, due: datetime) -> list[Report]:
+    return list(Report.objects.raw(_NEXT, [due, at_most]))
 
 
 def _take(reports: Sequence[Report]) -> None:

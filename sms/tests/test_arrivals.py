@@ -78,6 +78,25 @@ def test_a_worker_that_dies_while_it_takes_texts_in_loses_none_and_stores_none_t
     assert not Arrival.objects.exists()
 
 
+def test_what_comes_while_texts_are_taken_in_is_left_to_its_own_nudges_run(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    number, receive_all = PhoneNumberFactory.create(), inbound.receive_all
+    brings_all(number, [{"Body": "One"}, {"Body": "Two"}])  # of one person: one after the other
+
+    def and_meanwhile(arrived: Any) -> Any:
+        brings(number, Body="Three", From=OTHER)
+        return receive_all(arrived)
+
+    monkeypatch.setattr(inbound, "receive_all", and_meanwhile)
+    assert arrivals.take_in() == 2
+    assert (bodies_of(), bodies_of(OTHER)) == (["One", "Two"], [])
+
+    monkeypatch.setattr(inbound, "receive_all", receive_all)
+    assert arrivals.take_in() == 2
+    assert bodies_of(OTHER) == ["Three", "Three"]
+
+
 def test_what_a_lost_nudge_left_is_swept_up(monkeypatch: pytest.MonkeyPatch):
     thread = ThreadFactory.create(open=True)
     assert thread.number is not None
