@@ -16,7 +16,7 @@ from sms import news
 from sms.models import Message, MessagePart, Report
 from sms.queue import Queue
 from sms.remembering import forget_unsent, remember_sent
-from sms.statuses import bind, has_left, meaning, rise, settle
+from sms.statuses import bind, flag_unanswered, has_left, meaning, rise, settle
 from webhooks import outbox
 from webhooks.models import Endpoint
 
@@ -77,6 +77,7 @@ def _take(reports: Sequence[Report]) -> None:
             news.tell(message, among[message.account])
     _store({part.message_id: messages[part.message_id] for part in changed.values()}, changed)
     _remember(before, messages)
+    flag_unanswered(one for pk, one in messages.items() if one.status != before[pk])
     Report.objects.filter(pk__in=[report.pk for report in reports]).delete()
 
 

@@ -1,7 +1,7 @@
 """What became of a text: the carrier's news, in any order and number, merged by rank."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -11,7 +11,7 @@ from django.utils import timezone
 from carriers import twilio
 from carriers.errors import CarrierError, Refused
 from sms import failures, news
-from sms.models import Message, MessagePart
+from sms.models import Message, MessagePart, Thread
 from sms.remembering import forget_unsent, remember_sent
 from sms.window import restore_window
 
@@ -157,7 +157,23 @@ def update_message(message: Message) -> None:
         remember_sent([message])
     elif has_left(before) and not has_left(message.status):
         forget_unsent(message)
+    flag_unanswered([message])
     news.tell(message)
+
+
+def flag_unanswered(messages: Iterable[Message]) -> None:
+    """Have a person look at the threads of those texts that are answers and did not get through,
+    but for who wants none."""
+    lost = {
+        message.thread_id
+        for message in messages
+        if message.origin == Message.Origin.AUTO_REPLY
+        and message.status in _BADLY
+        and message.error_code != failures.OPTED_OUT_CODE
+    }
+    for pk in sorted(lost):
+        unflagged = Thread.objects.filter(pk=pk, needs_human="", taken_over_at=None)
+        unflagged.update(needs_human="The automatic answer did not reach them.")
 
 
 def has_left(status: str) -> bool:
@@ -231,10 +247,10 @@ def _ask(part: MessagePart) -> None:
         seen = twilio.fetch_message(
             twilio.Account(sid=carrier.sid, token=carrier.auth_token), part.carrier_sid
         )
-    except Refused:
-        # Deleted there, or no longer ours to ask about.
-        MessagePart.objects.filter(pk=part.pk).update(check_at=None)
     except CarrierError as failure:
+        if isinstance(failure, Refused) and failure.is_not_found:  # deleted there
+            MessagePart.objects.filter(pk=part.pk).update(check_at=None)
+            return
         log.warning("text_not_asked_about", part=part.pk, error=type(failure).__name__)
     else:
         note_carriers_word(part.pk, seen.status, seen.error_code)

@@ -235,6 +235,50 @@ def test_a_carrier_that_fails_is_asked_again(telco: Any):
     assert part.check_at is not None
 
 
+def test_with_a_token_that_is_not_valid_any_more_the_carrier_is_asked_again_later(telco: Any):
+    part = MessageFactory.create(taken=True).parts.get()
+    url = messages_url(part.thread, part.carrier_sid)
+    responses.get(url, status=401, json={"code": 20003, "message": "Authenticate", "status": 401})
+    statuses.ask_about_silent(timezone.now() + timedelta(seconds=16))
+
+    telco.reset()
+    responses.get(url, json=message_json(part.carrier_sid, status="delivered"))
+    statuses.ask_about_silent(timezone.now() + timedelta(seconds=60))
+
+    part.refresh_from_db()
+    assert part.status == "delivered"
+
+
+def test_a_text_that_was_deleted_at_the_carrier_is_not_asked_about_again(telco: Any):
+    part = MessageFactory.create(taken=True).parts.get()
+    url = messages_url(part.thread, part.carrier_sid)
+    responses.get(url, status=404, json={"code": 20404, "message": "Not found", "status": 404})
+
+    statuses.ask_about_silent(timezone.now() + timedelta(seconds=16))
+
+    part.refresh_from_db()
+    assert part.check_at is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "code", "flag"),
+    [
+        ("auto_reply", 30007, "The automatic answer did not reach them."),
+        ("auto_reply", 21610, ""),
+        ("api", 30007, ""),
+    ],
+)
+def test_a_person_looks_where_an_answer_did_not_get_through(origin: str, code: int, flag: str):
+    told, asked = MessageFactory.create_batch(2, taken=True, origin=origin)
+
+    tells(told.parts.get(), "undelivered", ErrorCode=str(code))
+    statuses.note_carriers_word(asked.parts.get().pk, "undelivered", code)
+
+    for message in (told, asked):
+        message.thread.refresh_from_db()
+        assert message.thread.needs_human == flag
+
+
 def test_a_word_nobody_knows_changes_nothing():
     message = MessageFactory.create(taken=True)
 
