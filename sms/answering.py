@@ -231,18 +231,19 @@ def _begin(
     if thread is None or question.newest.tool_rounds.filter(number=number).exists():
         return None
     now = timezone.now()
-    turns.hold(thread, now + WRITING_AT_MOST)
     if yes is not None:
         unused = ToolRound.objects.filter(pk=yes.pk, confirmed_at=None)
         if not unused.update(confirmed_at=now):
             return None
-    return ToolRound.objects.create(
+    one = ToolRound.objects.create(
         message=question.newest,
         number=number,
         asked=written.content,
         results=text_tools.held_results(calls, held) if held else {},
         proposal=text_tools.proposal_of(held) if held else "",
     )
+    _hold(question, thread, now)
+    return one
 
 
 @transaction.atomic
@@ -251,8 +252,13 @@ def _go_on(question: Question) -> bool:
     thread = _still_mine(question)
     if thread is None:
         return False
-    turns.hold(thread, timezone.now() + WRITING_AT_MOST)
+    _hold(question, thread, timezone.now())
     return True
+
+
+def _hold(question: Question, thread: Thread, now: datetime) -> None:
+    turns.hold(thread, now + WRITING_AT_MOST)
+    question.thread.answer_due_at = thread.answer_due_at
 
 
 @transaction.atomic
@@ -299,14 +305,12 @@ def _stop(question: Question) -> None:
 
 
 def _still_mine(question: Question) -> Thread | None:
-    """Lock the thread; None if a text, an opt-out or an operator came while the model wrote."""
+    """Lock the thread; None if a text, an opt-out or an operator came while the model wrote, or
+    another worker has it: each of them moves the time at which the thread comes due."""
     thread = turns.lock(question.thread.pk)
-    if thread is None:
+    if thread is None or thread.answer_due_at != question.thread.answer_due_at:
         return None
     thread.account = question.thread.account
-    newest = turns.newest_waiting(thread)
-    if newest is None or newest.pk != question.newest.pk:
-        return None
     if stop := _must_not(thread):
         _leave(thread, stop)
         return None

@@ -17,8 +17,9 @@ from agents.models import Agent, Note, PhoneNumber
 from agents.tests.model_side import ModelServer, running_model
 from agents.text_prompt import text_prompt
 from sms import answering, recovery, services
-from sms.factories import PERSON, MessageFactory, ThreadFactory
-from sms.models import Thread
+from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
+from sms.inbound import receive
+from sms.models import Arrival, Thread
 from sms.tests.answered import answer_after, answers
 from sms.tests.stored import newest
 from sms.tests.twilio_side import texts_us
@@ -150,6 +151,29 @@ def test_an_answer_to_somebody_who_is_erased_while_it_is_written_is_dropped(mode
 
     assert not Thread.objects.filter(pk=thread.pk).exists()
     assert len(answers(other)) == 1
+
+
+def test_an_earlier_text_that_is_found_while_an_answer_is_written_is_answered_with_it(
+    model: ModelServer,
+):
+    thread = ThreadFactory.create(open=True)
+    assert thread.number is not None
+    texts_us(thread.number, "And where?")
+    minutes_ago = timezone.now() - timedelta(minutes=3)
+    lost = Arrival(
+        number=thread.number,
+        carrier_sid=new_sid(),
+        from_number=PERSON,
+        body="Is it still on?",
+        at=minutes_ago,
+    )
+    model.meanwhile = lambda: receive(lost)
+
+    assert answer_after(5) == 0
+    assert answer_after(20) == 1
+
+    assert len(answers(thread)) == 1
+    assert model.requests[-1]["messages"][-1]["content"] == "Is it still on?\nAnd where?"
 
 
 def test_a_stop_while_an_answer_is_written_silences_it(model: ModelServer):
