@@ -1,4 +1,5 @@
-"""Endpoints in the dashboard: make one, see its secret once, test it, pause it, see what it got."""
+"""Endpoints in the dashboard: make one, see its secret once, test it, pause it, see what it got,
+delete it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -115,9 +116,6 @@ class EndpointAdmin(ChoosesTheOnlyAccount, ModelAdmin):
         """Whether they may test, pause and replay, whoever the endpoint belongs to."""
         return bool(super().has_change_permission(request))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False  # its log goes with it: over the API, or pause it
-
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         own = [
@@ -158,6 +156,26 @@ class EndpointAdmin(ChoosesTheOnlyAccount, ModelAdmin):
     def replay_failed(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
         sent = sum(_replay_week(endpoint) for endpoint in endpoints)
         self.message_user(request, f"{sent} events are sent again.")
+
+    # --- an end ---
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the confirmation shows: of the log, how long it is."""
+        rows = list(objs)
+        log = Delivery.objects.filter(endpoint__in=rows).count()
+        return (
+            [str(one) for one in rows],
+            {"webhook endpoints": len(rows), "deliveries": log},
+            (),
+            (),
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Endpoint) -> None:
+        outbox.delete_endpoint(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        for endpoint in queryset:
+            outbox.delete_endpoint(endpoint)
 
     # --- a new one ---
 

@@ -12,7 +12,7 @@ from webhooks.delivery import deliver_due
 from webhooks.endpoint_admin import PAUSED
 from webhooks.factories import DeliveryFactory, EndpointFactory
 from webhooks.inputs import EVENT_TYPES
-from webhooks.models import Endpoint, Event
+from webhooks.models import Attempt, Delivery, Endpoint, Event
 from webhooks.outbox import emit
 
 pytestmark = pytest.mark.django_db
@@ -207,3 +207,55 @@ def test_every_type_that_can_be_chosen_is_documented(request):
     words = (request.config.rootpath / "docs/webhooks.md").read_text()
 
     assert [one for one in EVENT_TYPES if f"`{one}`" not in words] == []
+
+
+# --- deleting one ---------------------------------------------------------------------------------
+
+
+def deletion_of(endpoint) -> str:
+    return f"/admin/webhooks/endpoint/{endpoint.pk}/delete/"
+
+
+@pytest.mark.parametrize("owner", ["account", "number"])
+def test_an_endpoint_is_deleted_with_its_log_once_somebody_has_confirmed_it(operator, owner):
+    delivery = DeliveryFactory.create(endpoint__owner=owner)
+    other = DeliveryFactory.create(event=delivery.event)
+    Attempt.objects.create(delivery=delivery, number=1)
+    endpoint = delivery.endpoint
+
+    asked = operator.get(deletion_of(endpoint))
+
+    assert deletion_of(endpoint) in operator.get(page_of(endpoint)).content.decode()
+    assert asked.status_code == 200
+    assert asked.context["model_count"] == {"webhook endpoints": 1, "deliveries": 1}.items()
+    assert Endpoint.objects.count() == 2
+
+    assert operator.post(deletion_of(endpoint), {"post": "yes"}).status_code == 302
+
+    assert list(Endpoint.objects.all()) == [other.endpoint]
+    assert list(Delivery.objects.all()) == [other]
+    assert not Attempt.objects.exists()
+    assert list(Event.objects.all()) == [delivery.event]
+
+
+def test_several_endpoints_are_deleted_at_once(operator):
+    kept, *gone = [EndpointFactory.create() for _ in range(3)]
+    form = {"action": "delete_selected", "_selected_action": [one.pk for one in gone]}
+
+    assert operator.post("/admin/webhooks/endpoint/", form).status_code == 200
+    assert Endpoint.objects.count() == 3
+    operator.post("/admin/webhooks/endpoint/", {**form, "post": "yes"})
+
+    assert list(Endpoint.objects.all()) == [kept]
+
+
+def test_who_may_only_change_endpoints_deletes_none():
+    user, endpoint = UserFactory.create(), EndpointFactory.create()
+    may = Permission.objects.filter(codename__in=["view_endpoint", "change_endpoint"])
+    user.user_permissions.set(may)
+
+    answer = client_of(user).post(deletion_of(endpoint), {"post": "yes"})
+
+    assert answer.status_code == 403
+    assert Endpoint.objects.exists()
+    assert deletion_of(endpoint) not in client_of(user).get(page_of(endpoint)).content.decode()
