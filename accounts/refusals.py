@@ -36,6 +36,8 @@ _CONTRACTIONS = (
     (re.compile(r"(?<=[a-z])'d\b"), " would"),
     (re.compile(r"\bma'am\b"), "maam"),
     (re.compile(r"\b(?:pls|plz)\b"), "please"),
+    (re.compile(r"\btxt(s|ing|ed)?\b"), r"text\1"),
+    (re.compile(r"\bmsg(s?)\b"), r"message\1"),
 )
 _SENTENCE_ENDS = re.compile(r"[.!?;\n…¿¡]+")
 _WORDS = re.compile(r"\w+")

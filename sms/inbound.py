@@ -168,7 +168,7 @@ def _act_on(keyword: Keyword, message: Message, sight: Sight, number: PhoneNumbe
                 phrase=" ".join(message.body.split())[:40],
             )
             if is_new and not keyword.carrier_answers:
-                _confirm(message, sight, number, confirmation("en"))
+                _confirm(message, sight, number, confirmation(keyword.language))
             return Reply.OPT_OUT
         case "start" | "yes":
             if _took_back(message, {"stop"}):

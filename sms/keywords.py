@@ -22,41 +22,62 @@ _CARRIERS: dict[str, Meaning] = {
     "YES": "yes",
     **dict.fromkeys(("HELP", "INFO"), "help"),
 }
-_OURS: dict[str, Meaning] = {
-    **dict.fromkeys(
-        (
-            # English
-            "STOP ALL", "OPT OUT", "STOP TEXTING", "STOP TEXTS", "STOP STOP", "STOP PLEASE",
-            "PLEASE STOP", "STOP IT", "STOP THIS", "STOP NOW", "STOPP", "UNSUBSCRIBE ME", "SOTP",
-            "REMOVE", "REMOVE ME",
-            # Spanish, Portuguese
-            "ALTO", "PARAR", "PARE", "PARA", "BASTA", "BAJA", "CANCELAR", "DETENER", "SAIR",
-            "NO MAS", "SALIR",
-            # French
-            "ARRET", "ARRETER", "ARRETEZ", "DESABONNER", "DESABONNEMENT", "FIN",
-            # German, Dutch
-            "ABMELDEN", "ABBESTELLEN", "AUFHOREN", "STOPPEN", "AFMELDEN",
-            # Italian, Polish
-            "ANNULLA", "CANCELLA", "REZYGNUJE", "WYPISZ",
-            # Arabic, Chinese, Japanese, Russian
-            "توقف", "إلغاء", "停止", "退订", "退訂", "配信停止", "СТОП", "ОТПИСАТЬСЯ",
-        ),
-        "stop",
+# By the language in which they are confirmed.
+_STOPS: dict[str, tuple[str, ...]] = {
+    "en": (
+        "STOP ALL", "OPT OUT", "STOP TEXTING", "STOP TEXTS", "STOP STOP", "STOP PLEASE",
+        "PLEASE STOP", "STOP IT", "STOP THIS", "STOP NOW", "UNSUBSCRIBE ME", "SOTP", "REMOVE",
+        "REMOVE ME", "CANCEL TEXTS", "CANCEL MESSAGES", "END TEXTS", "END MESSAGES",
     ),
+    "es": (
+        "ALTO", "PARAR", "PARE", "PARA", "BASTA", "BAJA", "CANCELAR", "DETENER", "NO MAS", "SALIR",
+        "DAR DE BAJA", "DARME DE BAJA", "BAJA POR FAVOR", "CANCELAR SUSCRIPCION",
+    ),
+    "pt": ("SAIR", "DESCADASTRAR", "CANCELAR INSCRICAO", "REMOVER"),
+    "fr": (
+        "ARRET", "ARRETER", "ARRETEZ", "DESABONNER", "DESABONNEMENT", "DESINSCRIRE",
+        "DESINSCRIPTION", "FIN",
+    ),
+    "de": ("STOPP", "ABMELDEN", "ABBESTELLEN", "AUFHOREN", "STOPPEN"),
+    "nl": ("AFMELDEN", "UITSCHRIJVEN"),
+    "it": ("ANNULLA", "CANCELLA", "CANCELLAMI", "DISISCRIVIMI"),
+    "pl": ("REZYGNUJE", "REZYGNACJA", "WYPISZ", "WYPISZ MNIE"),
+    # Arabic (as it is without its accents), Chinese, Japanese, Russian
+    "": ("توقف", "الغاء", "停止", "退订", "退訂", "配信停止", "СТОП", "ОТПИСАТЬСЯ"),
+}  # fmt: skip
+_LANGUAGES = {word: code for code, words in _STOPS.items() for word in words}
+_OURS: dict[str, Meaning] = {
+    **dict.fromkeys(_LANGUAGES, "stop"),
     **dict.fromkeys(
         ("RESUBSCRIBE", "SUBSCRIBE", "COMENZAR", "EMPEZAR", "COMMENCER", "ANMELDEN", "INICIAR"),
         "start",
     ),
     **dict.fromkeys(("AYUDA", "AIDE", "HILFE", "AIUTO", "AJUDA"), "help"),
-}  # fmt: skip
+}
+# Words that mean a stop whatever politeness or anger is around them, as CANCEL or END do not.
+_CERTAIN = frozenset(
+    {"STOP", "STOPP", "STOPPEN", "UNSUBSCRIBE", "OPT OUT", "REMOVE ME", "ARRET", "DESABONNER",
+     "DESINSCRIPTION", "ABMELDEN", "ABBESTELLEN", "AFMELDEN", "UITSCHRIJVEN", "WYPISZ"}
+)  # fmt: skip
+_AROUND = re.compile(
+    r"(?<=STOP) (?:IT|THIS|THAT|ALL|TEXTING|SMS"
+    r"|(?:THE |THESE |YOUR |ALL )?(?:TEXT|TXT|MESSAGE|MSG)S?)\b"
+    r"|\bI (?:HAVE )?(?:ALREADY )?(?:SAID|(?:TOLD|ASKED) YOU(?: TO)?|WANT YOU TO)\b"
+    r"|\b(?:(?:I AM|IM) )?NOT INTERESTED\b|\bWRONG (?:NUMBER|PERSON)\b"
+    r"|\b(?:NO )?THANKS?(?: YOU)?\b|\b(?:PLEASE|PLS|PLZ|NOW|OKAY|OK|JUST|NO|IMMEDIATELY)\b"
+    r"|\b(?:BITTE|DANKE|SOFORT|NEIN|MERCI|SVP|STP|SIL VOUS PLAIT|NON|POR FAVOR|GRACIAS|OBRIGAD[OA]"
+    r"|PER FAVORE|GRAZIE|AUB|A U B|ALSTUBLIEFT|ALSJEBLIEFT|NEE|PROSZE|DZIEKUJE|NIE)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """``carrier_answers``: the carrier has replied to the person, so we send nothing."""
+    """``carrier_answers``: the carrier has replied to the person, so we send nothing; else it is
+    confirmed in ``language``."""
 
     meaning: Meaning
     carrier_answers: bool
+    language: str = "en"
 
 
 def keyword_in(body: str, opt_out_type: str = "") -> Keyword | None:
@@ -73,8 +94,20 @@ def keyword_in(body: str, opt_out_type: str = "") -> Keyword | None:
         return Keyword(meaning, carrier_answers=True)
     word = _plain(body)
     if meaning := _CARRIERS.get(word) or _OURS.get(word):
-        return Keyword(meaning, carrier_answers=False)
+        return Keyword(meaning, carrier_answers=False, language=_LANGUAGES.get(word, "en"))
+    if (certain := _bared(word)) in _CERTAIN:
+        language = _LANGUAGES.get(certain, "en")
+        return Keyword("stop", carrier_answers=False, language=language)
     return None
+
+
+def _bared(words: str) -> str:
+    """Return what is left of a short text without the words around, said once."""
+    if len(words) > _SHORT:
+        return ""
+    left = " ".join(_AROUND.sub(" ", words).split())
+    first = left.partition(" ")[0]
+    return first if set(left.split()) == {first} else left
 
 
 def _plain(body: str) -> str:
@@ -87,6 +120,8 @@ def _plain(body: str) -> str:
     return " ".join("".join(letters).split())
 
 
+# Characters: what is longer is read as a sentence.
+_SHORT = 60
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _MACHINE = re.compile(
     r"\bauto(?:matic|mated)?[- ]?(?:reply|response|responder|generated)\b"
