@@ -1,5 +1,6 @@
 """The inbox: conversations by text, live, with a person's own replies; and every text on record."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from accounts.suppression import TEXT, is_suppressed
 from agents.models import Note
 from sms import segments, services
 from sms.models import Message, MessagePart, Thread
+from sms.written_once import write_once
 
 # So many of a thread's newest texts are on the page.
 SHOWN = 200
@@ -161,6 +163,7 @@ class ThreadAdmin(ReadOnlyAdmin):
             "may_write": request.user.has_perm("sms.change_thread"),
             "said_no": is_suppressed(thread.account, thread.their_number, TEXT),
             "refused": refused,
+            "form_id": secrets.token_hex(),
             "alphabet": {"single": segments.GSM7, "pairs": segments.GSM7_PAIRS},
         }
 
@@ -178,10 +181,12 @@ class ThreadAdmin(ReadOnlyAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def _texts(self, request: HttpRequest, pk: int, refused: str = "") -> HttpResponse:
+    def _texts(
+        self, request: HttpRequest, pk: int, refused: str = "", next_form: str = ""
+    ) -> HttpResponse:
         thread = get_object_or_404(Thread.objects.select_related("agent"), pk=pk)
         services.mark_read(pk)
-        context = self._context(request, thread, refused)
+        context = {**self._context(request, thread, refused), "next_form": next_form}
         return HttpResponse(render_to_string("sms/texts.html", context, request))
 
     def texts(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -194,12 +199,15 @@ class ThreadAdmin(ReadOnlyAdmin):
         """Send what the operator wrote."""
         thread = self._thread_to_change(request, pk)
         try:
-            services.write_as_operator(
-                thread, request.POST.get("body", ""), by=request.user.get_username()
+            write_once(
+                thread,
+                request.POST.get("body", ""),
+                by=request.user.get_username(),
+                form_id=request.POST.get("form_id", ""),
             )
         except ApiError as error:
             return self._texts(request, pk, refused=error.message)
-        return self._texts(request, pk)
+        return self._texts(request, pk, next_form=secrets.token_hex())
 
     def take_over(self, request: HttpRequest, pk: int) -> HttpResponse:
         self._thread_to_change(request, pk)

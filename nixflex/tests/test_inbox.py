@@ -119,7 +119,7 @@ def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(pa
     page.get_by_role("button", name="Take over").click()
     expect(page.get_by_text("Taken over by olivia")).to_be_visible()
     page.get_by_label("Reply").fill("Of course you can.")
-    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Send").dblclick()
     expect(page.get_by_text("Of course you can.", exact=True)).to_be_visible()
     expect(page.get_by_label("Reply")).to_have_value("")
     keep_picture(page, "inbox")
@@ -129,6 +129,10 @@ def test_a_text_appears_live_and_an_operator_takes_over_writes_and_hands_back(pa
     assert unreadable(page, 4.5) == []
     assert Message.objects.get(origin="operator").written_by == "olivia"
     assert Thread.objects.get().taken_over_at is None
+
+    page.get_by_label("Reply").fill("Of course you can.")  # the same words, in a form of their own
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Of course you can.", exact=True)).to_have_count(2)
 
 
 def test_the_reply_box_says_what_a_text_will_cost_as_the_carrier_counts(page: Page):

@@ -1,18 +1,22 @@
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts.factories import UserFactory
 from accounts.models import Suppression
-from accounts.suppression import suppress
+from accounts.suppression import lift, suppress
 from agents.factories import NoteFactory
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
 from sms.tests.twilio_side import texts_us
+from sms.written_once import write_once
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +120,60 @@ def test_what_cannot_be_sent_is_said_on_the_page(operator: Client, body: str, wo
 
     assert words in answer.content.decode()
     assert not Message.objects.exists()
+
+
+def form_of(shown: str) -> str:
+    (form_id,) = re.findall(r'name="form_id" value="(\w+)"', shown)
+    return form_id
+
+
+def send(client: Client, thread: Thread, body: str, form_id: str) -> str:
+    asked = {"body": body, "form_id": form_id}
+    return client.post(f"/admin/sms/thread/{thread.pk}/write/", asked).content.decode()
+
+
+def test_a_form_that_is_sent_twice_texts_once_and_the_next_one_texts_again(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    form_id = form_of(page(operator, thread))
+
+    first, copy = (send(operator, thread, "OK.", form_id) for _ in range(2))
+
+    assert Message.objects.count() == 1
+    assert "OK." in copy
+    assert form_id not in {form_of(first), form_of(copy)}
+    send(operator, thread, "OK.", form_of(first))
+    send(operator, thread, "Other words.", form_id)  # whose answer was lost, and who wrote anew
+    bodies = Message.objects.order_by("pk").values_list("body", flat=True)
+    assert list(bodies) == ["OK.", "OK.", "Other words."]
+
+
+def test_a_form_that_was_refused_can_be_sent_again(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    form_id = form_of(page(operator, thread))
+    suppress(thread.account, PERSON, source=Suppression.Source.OPERATOR)
+
+    assert "asked not to be contacted" in send(operator, thread, "Hello", form_id)
+    lift(thread.account, PERSON)
+    send(operator, thread, "Hello", form_id)
+
+    assert Message.objects.get().body == "Hello"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_comes_several_times_at_once_texts_once():
+    thread = ThreadFactory.create(open=True)
+
+    def press(_: int) -> bool:
+        try:
+            return write_once(thread, "OK.", by="ada", form_id="f1") is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(press, range(4)))
+
+    assert sorted(sent) == [False, False, False, True]
+    assert Message.objects.count() == 1
 
 
 @pytest.mark.parametrize("what", ["write", "take-over", "hand-back"])
