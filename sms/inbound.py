@@ -130,7 +130,7 @@ def _settle(arrival: Arrival, sight: Sight) -> Message:
     if message.reply == Reply.PENDING:
         wait = timedelta(seconds=settings.SMS_ANSWER_AFTER_SECONDS)
         thread.answer_due_at, thread.answer_failures = timezone.now() + wait, 0
-    elif message.reply in {Reply.OPT_OUT, Reply.AUTOMATIC, Reply.LIMIT}:
+    elif message.reply in {Reply.OPT_OUT, Reply.LIMIT}:
         thread.answer_due_at = None  # nothing that waits is answered any more
         thread.messages.filter(reply=Reply.PENDING).update(reply=message.reply)
     if message.reply in FOR_HUMANS and not thread.needs_human:

@@ -126,11 +126,11 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _MACHINE = re.compile(
     r"\bauto(?:matic|mated)?[- ]?(?:reply|response|responder|generated)\b"
     r"|\bthis is an? (?:automated|automatic|auto)\b"
-    r"|\b(?:i['’]?m|i am) (?:currently )?(?:driving|out of (?:the )?office|in a meeting)\b"
-    r"|\bout of office\b|\bdo not disturb while driving\b|\bsent from my car\b"
-    r"|\bdo[ -]?not[ -]?reply\b|\bno[ -]?reply\b"
+    r"|\bdo not disturb while driving\b|\bsent from my car\b"
+    r"|\bdo[ -]?not[ -]?reply\b|\bno-?reply\b|\bthis is a no reply\b"
+    r"|\b(?:this|the) (?:number|mailbox|inbox|line|phone) (?:is not|isn['’]t) monitored\b"
     r"|\b(?:this|the) (?:number|mailbox|inbox|line|phone) (?:does not|doesn['’]t|cannot|can['’]t|"
-    r"is not able to|is unable to|is not monitored|isn['’]t monitored)"
+    r"is not able to|is unable to) (?:accept|receive|take|support|reply|respond|process|handle)\b"
     r"|\bunable to (?:receive|accept) (?:text|sms|messages)"
     r"|\bmessage blocking is active\b|^\W*free ?msg\b"
     r"|\byou have (?:successfully )?been (?:un|re-?)subscribed\b"
@@ -139,8 +139,14 @@ _MACHINE = re.compile(
     r"|\bautomatische (?:antwort|nachricht)\b",
     re.I,
 )
+# What phones say for their owners; an owner who says so has something to ask.
+_AWAY = re.compile(
+    r"\b(?:i['’]?m|i am) (?:currently )?(?:driving|in a meeting)\b|\bout of (?:the )?office\b", re.I
+)
 
 
 def is_from_machine(sender: str, body: str) -> bool:
     """Say whether nobody wrote this: a short code or name as sender, or an automatic reply."""
-    return not _E164.fullmatch(sender) or bool(_MACHINE.search(body))
+    if not _E164.fullmatch(sender) or _MACHINE.search(body):
+        return True
+    return "?" not in body and bool(_AWAY.search(body))

@@ -297,6 +297,39 @@ def test_machines_are_not_answered(body: str):
     assert newest(thread).reply == "automatic"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "I've had no reply yet, can you help?",
+        "I'm in a meeting, can we do 3 pm?",
+        "I am driving right now, can you move it to 4?",
+        "Are you out of office tomorrow?",
+        "The number does not work when I call it",
+        "This phone doesn't ring, please text me",
+    ],
+)
+def test_a_person_who_writes_of_what_machines_write_of_is_answered(body: str):
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, body)
+
+    assert newest(thread).reply == "pending"
+
+
+def test_what_a_persons_phone_says_for_them_leaves_their_question_to_be_answered():
+    thread = ThreadFactory.create(open=True)
+
+    texts_us(thread.number, "Is it still on?")
+    texts_us(thread.number, "I'm driving right now - I'll get back to you later.")
+
+    assert list(thread.messages.order_by("pk").values_list("reply", flat=True)) == [
+        "pending",
+        "automatic",
+    ]
+    thread.refresh_from_db()
+    assert thread.answer_due_at is not None
+
+
 @pytest.mark.parametrize("sender", ["12345", "INFO", "+12"])
 def test_short_codes_and_names_are_not_answered(sender: str):
     number = PhoneNumberFactory.create(sms_reply_enabled=True)
