@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = timedelta(seconds=60)
 # … and so many at a time.
 NUMBERS_AT_ONCE = 20
+_LAST = "texts-listed-last"
 # By then the webhook itself has come, if it comes.
 LEAVE_TO_WEBHOOK = timedelta(seconds=30)
 # The carrier's times have whole seconds, and its list may lag.
@@ -42,14 +43,23 @@ def recover_received(now: datetime | None = None) -> int:
     now = now or timezone.now()
     numbers = PhoneNumber.objects.select_related("account", "agent__api_key", "carrier_account")
     looked = found = 0
-    for number in numbers.order_by("pk"):
+    for pk in _in_turn():
         if looked >= NUMBERS_AT_ONCE:
             break
         # Whoever sets it has the number for the next while.
-        if cache.add(f"texts-listed:{number.pk}", 1, LOOK_EVERY.total_seconds()):
+        if cache.add(f"texts-listed:{pk}", 1, LOOK_EVERY.total_seconds()):
+            cache.set(_LAST, pk, None)
             looked += 1
-            found += _recover(number, now)
+            found += sum(_recover(number, now) for number in numbers.filter(pk=pk))
     return found
+
+
+def _in_turn() -> list[int]:
+    """Return the keys of all numbers, from the one after that which was looked at last: where they
+    are many, none is left out for ever."""
+    last = cache.get(_LAST) or 0
+    pks = list(PhoneNumber.objects.order_by("pk").values_list("pk", flat=True))
+    return [pk for pk in pks if pk > last] + [pk for pk in pks if pk <= last]
 
 
 def _recover(number: PhoneNumber, now: datetime) -> int:

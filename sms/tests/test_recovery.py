@@ -133,6 +133,19 @@ def test_the_list_is_asked_for_once_a_minute_and_from_where_it_was_left(telco: A
     assert timezone.now() - datetime.fromisoformat(second["DateSent>"][0]) < timedelta(minutes=3)
 
 
+def test_where_numbers_are_many_each_has_its_turn(
+    telco: Any, thread: Thread, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recovery, "NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr(recovery, "LOOK_EVERY", timedelta(milliseconds=1))
+    asked = [lists(one) for one in (thread, *ThreadFactory.create_batch(2))]
+
+    for _ in range(6):
+        recovery.recover_received()
+
+    assert [one.call_count for one in asked] == [2, 2, 2]
+
+
 def test_a_carrier_that_fails_is_asked_for_the_same_time_again(telco: Any, thread: Thread):
     telco.add("GET", messages_url(thread), status=500)
     assert recovery.recover_received() == 0
