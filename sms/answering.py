@@ -4,6 +4,7 @@ A thread's ``answer_due_at`` is the job: moved on by every text, and, while an a
 written, by as long as that may take, so that a killed worker's thread comes due again.
 """
 
+import re
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -41,6 +42,8 @@ RUN_AT_MOST_S = 30.0
 # … and an answer takes no more tools.
 TOOLS_AT_MOST_S = 60.0
 LONGEST_ANSWER = 640
+# Around words; within an address these signs are its own.
+_BOLD = re.compile(r"(?<!\w)(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?!\w)", re.S)
 OPT_OUT_TOOL = {
     "name": "opt_out",
     "description": "The person does not want to be texted or called any more. Use it when they ask "
@@ -128,10 +131,12 @@ def _opts_out(calls: tuple[ToolCall, ...]) -> bool:
 
 def _plain(text: str) -> str:
     """Return an answer as it may be texted: no markdown, and no longer than people read."""
-    words = text.replace("**", "").replace("__", "").strip()
+    words = _BOLD.sub(r"\2", text).strip()
     if len(words) <= LONGEST_ANSWER:
         return words
     cut = max(words.rfind(mark, 0, LONGEST_ANSWER) for mark in (". ", "? ", "! ", "\n"))
+    if cut < LONGEST_ANSWER // 2:  # "Sure." alone answers nothing
+        cut = words.rfind(" ", 0, LONGEST_ANSWER)
     return words[: cut + 1].strip() if cut > 0 else words[:LONGEST_ANSWER].rstrip()
 
 

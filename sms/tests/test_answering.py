@@ -336,6 +336,36 @@ def test_an_answer_is_texted_without_markdown_and_not_at_length(model: ModelServ
     assert len(answer) <= 640
 
 
+@pytest.mark.parametrize(
+    ("written", "texted"),
+    [
+        ("**Yes**, at __3 pm__.", "Yes, at 3 pm."),
+        ("See https://example.com/a__b__c?x=1**2", "See https://example.com/a__b__c?x=1**2"),
+        ("Write to sam__carter@example.com.", "Write to sam__carter@example.com."),
+    ],
+)
+def test_an_address_in_an_answer_stays_as_it_is(model: ModelServer, written: str, texted: str):
+    model.answers = [written]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Where do I book?")
+
+    answer_after(5)
+
+    assert answers(thread) == [texted]
+
+
+def test_an_answer_of_one_long_sentence_ends_with_a_whole_word(model: ModelServer):
+    model.answers = ["Sure. We have " + "Monday at 9, " * 80]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "When can I come?")
+
+    answer_after(5)
+
+    [answer] = answers(thread)
+    assert 600 < len(answer) <= 640
+    assert answer.split()[-1] in {"Monday", "at", "9,"}
+
+
 def test_what_never_reached_the_person_is_not_in_what_the_model_reads(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     MessageFactory.create(
