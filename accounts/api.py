@@ -87,8 +87,8 @@ class SuppressionsView(APIView):
             entries = entries.active()
         if number := request.query_params.get("phone_number"):
             # Also finds the entry of a person whose number was erased.
-            found = suppression.number_hash(account, number_in_path(number))
-            entries = entries.filter(number_hash=found)
+            found = suppression.number_hashes(account, number_in_path(number))
+            entries = entries.filter(number_hash__in=found)
         rows = SuppressionOutput(page.of(entries), many=True).data
         return Response({"suppressions": rows, "count": entries.count()})
 

@@ -12,6 +12,13 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # Numbers set aside for stories and tests that the numbering plan does not list as assigned:
 # the sandbox's people live there, and nobody else's phone can ring.
 _RESERVED = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
+# What is, or was until 2019, put before a mobile's ten digits from abroad, and left out by many:
+# Argentina's 9, Mexico's 1. The ten are one line's, with it and without.
+_MARKED = (
+    (re.compile(r"(\+54)9?([1-3][0-9]{9})"), "9"),
+    (re.compile(r"(\+52)1?([2-9][0-9]{9})"), "1"),
+)
+
 # Fewer digits at a number's end are many people's.
 _FEWEST_DIGITS = 6
 
@@ -85,9 +92,22 @@ def may_mean(cell: str, number: str) -> bool:
     (E.164): its own digits without the country's code, or a part of them that no area code leads.
     """
     written = "".join(str(int(sign)) for sign in cell if sign.isdecimal()).lstrip("0")
-    national = phonenumbers.national_significant_number(parsed(number)).lstrip("0")
-    is_enough = len(written) >= _FEWEST_DIGITS
-    return is_enough and (national in written or number.endswith(written))
+    if len(written) < _FEWEST_DIGITS:
+        return False
+    return any(_national(one) in written or one.endswith(written) for one in spellings(number))
+
+
+def _national(number: str) -> str:
+    return phonenumbers.national_significant_number(parsed(number)).lstrip("0")
+
+
+def spellings(number: str) -> tuple[str, ...]:
+    """Return ``number`` and, where its line goes by another number in E.164 too, that one."""
+    for pattern, mark in _MARKED:
+        if match := pattern.fullmatch(number):
+            plain, marked = f"{match[1]}{match[2]}", f"{match[1]}{mark}{match[2]}"
+            return (number, marked if number == plain else plain)
+    return (number,)
 
 
 def _why_not_valid(number: phonenumbers.PhoneNumber) -> str:

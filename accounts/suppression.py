@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from itertools import batched
+from itertools import batched, chain
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from accounts.errors import ApiError
 from accounts.models import Account, Suppression
+from accounts.phone_numbers import spellings
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ _AT_ONCE = 5_000
 # As SQL, which is ready at once: it is asked several times for each call and text.
 _AGAINST = """
     SELECT * FROM accounts_suppression
-    WHERE account_id = %s AND number_hash = %s AND lifted_at IS NULL AND scope IN (%s, 'all')
+    WHERE account_id = %s AND number_hash = ANY(%s) AND lifted_at IS NULL AND scope IN (%s, 'all')
     ORDER BY created_at, id
     LIMIT 1
 """
@@ -43,13 +44,19 @@ _NOT_PERSONAL = ("call_id", "turn", "message_id", "phrase")
 
 
 def number_hash(account: Account, phone_number: str) -> str:
-    """Return the keyed hash by which the account's ledger knows a number in E.164."""
+    """Return the keyed hash under which the account's ledger enters a number in E.164."""
     return hmac.new(account.number_key.encode(), phone_number.encode(), hashlib.sha256).hexdigest()
+
+
+def number_hashes(account: Account, phone_number: str) -> list[str]:
+    """Return the hashes under which a number's line may have been entered: one, or where the line
+    has two spellings both. Whoever looks somebody up asks for all of them."""
+    return [number_hash(account, one) for one in spellings(phone_number)]
 
 
 def is_suppressed(account: Account, phone_number: str, channel: str = VOICE) -> Suppression | None:
     """Return the oldest entry that forbids contact by ``channel`` (``VOICE`` or ``TEXT``)."""
-    asked = [account.pk, number_hash(account, phone_number), channel]
+    asked = [account.pk, number_hashes(account, phone_number), channel]
     return next(iter(Suppression.objects.raw(_AGAINST, asked)), None)
 
 
@@ -59,10 +66,11 @@ def suppressed_among(
     """Return those of ``phone_numbers`` that may not be contacted by ``channel``."""
     found: set[str] = set()
     for some in batched(phone_numbers, _AT_ONCE):
-        by_hash = {number_hash(account, number): number for number in some}
+        asked = {number: number_hashes(account, number) for number in some}
         rows = Suppression.objects.of(account).active().against(channel)
-        hashes = rows.filter(number_hash__in=by_hash).values_list("number_hash", flat=True)
-        found.update(by_hash[one] for one in hashes)
+        known = rows.filter(number_hash__in=[*chain.from_iterable(asked.values())])
+        forbidden = set(known.values_list("number_hash", flat=True))
+        found.update(one for one, hashes in asked.items() if not forbidden.isdisjoint(hashes))
     return found
 
 
@@ -98,6 +106,10 @@ def suppress(
 
     Safe to run any number of times, also at once: the first evidence stays.
     """
+    if len(hashes := number_hashes(account, phone_number)) > 1:
+        same = Suppression.objects.of(account).active().filter(scope=scope, source=source)
+        if known := same.filter(number_hash__in=hashes).order_by("created_at", "pk").first():
+            return known, False
     entry, is_new = Suppression.objects.get_or_create(
         account=account,
         number_hash=number_hash(account, phone_number),
@@ -150,7 +162,7 @@ def lift(
     """Lift a number's active entries; where given only those of ``sources``, and those that were
     entered ``until`` then. Return how many."""
     entries = Suppression.objects.of(account).active()
-    entries = entries.filter(number_hash=number_hash(account, phone_number))
+    entries = entries.filter(number_hash__in=number_hashes(account, phone_number))
     if sources is not None:
         entries = entries.filter(source__in=sources)
     if until is not None:
@@ -170,7 +182,8 @@ def erase_number(account: Account, phone_number: str) -> int:
 
     Part of every erasure of a person: a person who asked to be forgotten stays uncalled.
     """
-    entries = Suppression.objects.of(account).filter(number_hash=number_hash(account, phone_number))
+    hashes = number_hashes(account, phone_number)
+    entries = Suppression.objects.of(account).filter(number_hash__in=hashes)
     erased = 0
     for entry in entries.exclude(phone_number="").select_for_update():
         entry.phone_number = entry.reason = ""

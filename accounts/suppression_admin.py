@@ -1,5 +1,6 @@
 """The do-not-contact list in the dashboard: entered, imported, downloaded, lifted; not deleted."""
 
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -18,7 +19,7 @@ from accounts.choices import ChoosesTheOnlyAccount, ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.models import Account, Suppression
 from accounts.phone_numbers import is_e164, parse_e164
-from accounts.suppression import lift_entries, number_hash, suppress, suppress_many
+from accounts.suppression import lift_entries, number_hashes, suppress, suppress_many
 
 # What a list of some hundred thousand numbers takes.
 LARGEST_CSV = 32 * 1024 * 1024
@@ -92,8 +93,8 @@ class SuppressionAdmin(ChoosesTheOnlyAccount, ModelAdmin):
     ) -> tuple[QuerySet[Suppression], bool]:
         rows, repeats = super().get_search_results(request, queryset, search_term)
         if is_e164(number := search_term.strip()):
-            hashes = [number_hash(account, number) for account in Account.objects.all()]
-            rows |= queryset.filter(number_hash__in=hashes)
+            hashes = [number_hashes(account, number) for account in Account.objects.all()]
+            rows |= queryset.filter(number_hash__in=[*chain.from_iterable(hashes)])
         return rows, repeats
 
     @admin.display(ordering="phone_number")

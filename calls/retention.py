@@ -153,8 +153,8 @@ def export_person(account: Account, person: str) -> dict[str, Any]:
     notes = Note.objects.about(account, person)
     callers = Caller.objects.filter(number__account=account, caller_number=person)
     texts = Message.objects.filter(thread__account=account, thread__their_number=person)
-    number_hash = suppression.number_hash(account, person)
-    wishes = Suppression.objects.of(account).filter(number_hash=number_hash)
+    number_hashes = suppression.number_hashes(account, person)
+    wishes = Suppression.objects.of(account).filter(number_hash__in=number_hashes)
     exported: dict[str, Any] = {
         "phone_number": person,
         "exported_at": timezone.now().isoformat(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from accounts.suppression import number_hash
+from accounts.suppression import number_hashes
 from sms.models import Arrival, Thread
 
 # A machine that answers our answers shows within this time.
@@ -27,7 +27,8 @@ _LOOK = """
         ) AS seen,
         EXISTS (
             SELECT 1 FROM accounts_suppression AS entry
-            WHERE entry.account_id = thread.account_id AND entry.number_hash = asked.number_hash
+            WHERE entry.account_id = thread.account_id
+                AND entry.number_hash = ANY(string_to_array(asked.number_hashes, ' '))
                 AND entry.lifted_at IS NULL AND entry.scope IN ('all', 'text')
         ) AS suppressed,
         (
@@ -46,7 +47,7 @@ _LOOK = """
         %(places)s::int[], %(accounts)s::bigint[], %(our_numbers)s::text[],
         %(their_numbers)s::text[], %(carrier_sids)s::text[], %(number_hashes)s::text[],
         %(since)s::timestamptz[]
-    ) AS asked(place, account_id, our_number, their_number, carrier_sid, number_hash, since)
+    ) AS asked(place, account_id, our_number, their_number, carrier_sid, number_hashes, since)
     JOIN sms_thread AS thread
         ON thread.account_id = asked.account_id AND thread.our_number = asked.our_number
         AND thread.their_number = asked.their_number
@@ -117,7 +118,9 @@ def _look(asked: Mapping[int, Arrival]) -> dict[int, Sight]:
             "our_numbers": [one.number.phone_number for one in texts],
             "their_numbers": [one.from_number for one in texts],
             "carrier_sids": [one.carrier_sid for one in texts],
-            "number_hashes": [number_hash(one.number.account, one.from_number) for one in texts],
+            "number_hashes": [
+                " ".join(number_hashes(one.number.account, one.from_number)) for one in texts
+            ],
             "since": [one.at - LOOK_BACK for one in texts],
             "before": SAME_WORDS - 1,
         },

@@ -171,3 +171,45 @@ def test_the_oldest_entry_is_the_one_that_is_named():
 
     assert entry is not None
     assert entry.source == "spoken"
+
+
+# --- one line under two spellings -----------------------------------------------------------------
+
+ARGENTINA = ("+5491123456789", "+541123456789")
+MEXICO = ("+5215512345678", "+525512345678")
+TWO_SPELLINGS = [*(ARGENTINA, ARGENTINA[::-1]), *(MEXICO, MEXICO[::-1])]
+
+
+@pytest.mark.parametrize(("said", "asked"), TWO_SPELLINGS)
+@pytest.mark.parametrize("channel", [VOICE, TEXT])
+def test_who_said_no_is_meant_under_either_spelling(said: str, asked: str, channel: str):
+    account = AccountFactory.create()
+    entry, _ = suppress(account, said, source="spoken", scope=channel)
+
+    assert is_suppressed(account, asked, channel) == entry
+    assert suppressed_among(account, [asked, said, THEM], channel) == {asked, said}
+    with pytest.raises(ApiError, match="asked not to be contacted"):
+        refuse_if_suppressed(account, asked, channel)
+    assert suppress(account, asked, source="spoken", scope=channel) == (entry, False)
+    assert Suppression.objects.count() == 1
+
+
+@pytest.mark.parametrize(("said", "asked"), TWO_SPELLINGS)
+def test_a_no_is_lifted_and_erased_under_either_spelling(said: str, asked: str):
+    account = AccountFactory.create()
+    suppress(account, said, source="sms_keyword")
+
+    assert erase_number(account, asked) == 1
+    assert Suppression.objects.get().phone_number == ""
+    assert is_suppressed(account, asked) is not None
+    assert lift(account, asked, sources=BY_TEXT) == 1
+
+    assert is_suppressed(account, said) is is_suppressed(account, asked) is None
+
+
+@pytest.mark.parametrize("other", ["+5491123456780", "+54112345678", "+549112345678901"])
+def test_another_line_is_nobody_elses_no(other: str):
+    account = AccountFactory.create()
+    suppress(account, ARGENTINA[0], source="spoken")
+
+    assert is_suppressed(account, other) is None

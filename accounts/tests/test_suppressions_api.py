@@ -89,6 +89,15 @@ def test_a_lifted_number_leaves_the_list_and_stays_in_the_history(api: Api, path
     assert history["suppressions"][0]["lifted_by"] == api.key.key_id
 
 
+def test_a_number_is_found_and_lifted_under_its_other_spelling(api: Api):
+    SuppressionFactory.create(account=api.account, phone_number="+5491123456789")
+
+    found = api.send("GET", "?phone_number=%2B541123456789").json()
+    lifted = api.send("DELETE", "/+541123456789").json()
+
+    assert (found["count"], lifted["lifted"]) == (1, 1)
+
+
 def test_a_number_that_is_not_in_the_list_cannot_be_lifted(api: Api):
     SuppressionFactory.create(phone_number=THEM)  # another account's
 

@@ -118,3 +118,22 @@ def test_who_said_no_may_still_call_in():
 
     assert call is not None
     assert call.status == "ringing"
+
+
+@pytest.mark.parametrize(
+    ("said", "called"),
+    [("+5491123456789", "+541123456789"), ("+541123456789", "+5491123456789")],
+)
+def test_who_said_no_under_the_other_spelling_of_their_number_is_not_called(
+    telco: Any, said: str, called: str
+):
+    api, waiting = Api(), CallFactory.create(to_number=called)
+    for account in (api.account, waiting.account):
+        suppress(account, said, source="sms_keyword")
+
+    assert api.place(to_number=called).json()["error"]["code"] == "recipient_unsubscribed"
+    assert dialling.dial_next() == waiting.pk
+
+    waiting.refresh_from_db()
+    assert waiting.status == "canceled"
+    assert len(telco.calls) == 0

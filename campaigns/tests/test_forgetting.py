@@ -94,6 +94,15 @@ def test_a_forgotten_persons_bad_row_goes_however_it_was_written(cell: str):
     assert campaign.intake["invalid_count"] == 5  # so many it was
 
 
+def test_a_bad_row_is_forgotten_under_the_other_spelling_of_a_number():
+    campaign = refused("541123456789", "+54 9 11 2345-6789 x2", "541123456780")
+
+    retention.forget_person(campaign.account, "+5491123456789")
+
+    campaign.refresh_from_db()
+    assert [row["phone"] for row in campaign.intake["invalid"]] == ["541123456780"]
+
+
 def test_a_person_is_forgotten_with_a_bad_row_whose_number_was_right_and_not_elsewhere():
     campaign = CampaignFactory.create()
     services.add_people(campaign.pk, [Row(0, THEM, timezone="Moon")])

@@ -141,6 +141,23 @@ def test_start_lifts_what_was_entered_by_text_and_nothing_else():
     assert spoken.source == "spoken"
 
 
+def test_stop_and_start_are_meant_for_either_spelling_of_a_number():
+    written, listed = "+5215512345678", "+525512345678"
+    thread = ThreadFactory.create(open=True, their_number=written)
+
+    texts_us(thread.number, "STOP", From=written)
+    assert is_suppressed(thread.account, listed, "text") is not None
+    assert is_suppressed(thread.account, listed, "voice") is not None
+    texts_us(thread.number, "Is it still on?", From=listed)
+    unanswered = Thread.objects.get(their_number=listed)
+    assert newest(unanswered).reply == "opt_out"
+    texts_us(thread.number, "START", From=listed)
+
+    assert newest(unanswered).reply == "keyword"
+    for spelling in (written, listed):
+        assert is_suppressed(thread.account, spelling, "text") is None
+
+
 def test_yes_is_an_answer_where_there_is_nothing_to_lift():
     thread = ThreadFactory.create(open=True)
 

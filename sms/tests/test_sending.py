@@ -372,6 +372,23 @@ def test_who_opted_out_meanwhile_is_not_texted(telco: Any):
     assert not thread.window_open
 
 
+@pytest.mark.parametrize(
+    ("said", "texted"),
+    [("+5215512345678", "+525512345678"), ("+541123456789", "+5491123456789")],
+)
+def test_who_opted_out_under_the_other_spelling_of_their_number_is_not_texted(
+    telco: Any, said: str, texted: str
+):
+    message = text(ThreadFactory.create(their_number=texted))
+    suppress(message.account, said, source=Suppression.Source.SPOKEN)
+
+    assert sending.send_due() == 0
+
+    message.refresh_from_db()
+    assert (message.status, message.error_code) == ("failed", 21610)
+    assert sends(telco) == []
+
+
 @pytest.mark.parametrize("somebody", ["12345", "+99912345678"])
 def test_a_late_text_to_a_number_of_no_plan_does_not_hold_up_the_others(telco: Any, somebody: str):
     night = datetime(2026, 11, 23, 3, tzinfo=UTC)
