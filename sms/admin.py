@@ -120,6 +120,8 @@ class ThreadAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Newest text")
     def newest_text(self, thread: Any) -> str:
+        if thread.newest_body == "":
+            return "📎 a picture or file"
         return _start_of(thread.newest_body or "")
 
     @display(description="Unread", ordering="unread", label=True)  # type: ignore[untyped-decorator]
@@ -148,21 +150,22 @@ class ThreadAdmin(ReadOnlyAdmin):
 
     @admin.display(description="")
     def conversation(self, thread: Any) -> SafeString:
-        services.mark_read(thread.pk)
         return render_to_string(
             "sms/thread.html", self._context(thread.shown_to, thread), thread.shown_to
         )
 
-    def _context(self, request: HttpRequest, thread: Thread, refused: str = "") -> dict[str, Any]:
+    def _context(self, request: HttpRequest, thread: Thread) -> dict[str, Any]:
         query = urlencode({"q": thread.their_number})
+        may_write = request.user.has_perm("sms.change_thread")
+        if may_write:  # what somebody saw who cannot answer is still unread
+            services.mark_read(thread.pk)
         return {
             "thread": thread,
             "texts": _timeline(thread),
             "window": remaining(thread, timezone.now()),
             "calls_url": f"{reverse('admin:calls_call_changelist')}?{query}",
-            "may_write": request.user.has_perm("sms.change_thread"),
+            "may_write": may_write,
             "said_no": is_suppressed(thread.account, thread.their_number, TEXT),
-            "refused": refused,
             "form_id": secrets.token_hex(),
             "alphabet": {"single": segments.GSM7, "pairs": segments.GSM7_PAIRS},
         }
@@ -181,12 +184,9 @@ class ThreadAdmin(ReadOnlyAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def _texts(
-        self, request: HttpRequest, pk: int, refused: str = "", next_form: str = ""
-    ) -> HttpResponse:
+    def _texts(self, request: HttpRequest, pk: int, next_form: str = "") -> HttpResponse:
         thread = get_object_or_404(Thread.objects.select_related("agent"), pk=pk)
-        services.mark_read(pk)
-        context = {**self._context(request, thread, refused), "next_form": next_form}
+        context = {**self._context(request, thread), "next_form": next_form}
         return HttpResponse(render_to_string("sms/texts.html", context, request))
 
     def texts(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -206,7 +206,9 @@ class ThreadAdmin(ReadOnlyAdmin):
                 form_id=request.POST.get("form_id", ""),
             )
         except ApiError as error:
-            return self._texts(request, pk, refused=error.message)
+            # Beside the words, which stay: the conversation is replaced every two seconds.
+            why = format_html('<p class="nf-flag">{}</p>', error.message)
+            return HttpResponse(why, headers={"HX-Retarget": "#nf-refused"})
         return self._texts(request, pk, next_form=secrets.token_hex())
 
     def take_over(self, request: HttpRequest, pk: int) -> HttpResponse:

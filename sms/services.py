@@ -233,7 +233,8 @@ def calls_with(thread: Thread) -> QuerySet[Note]:
 
 
 def write_as_operator(thread: Thread, body: str, by: str) -> Message:
-    """Send what an operator wrote, in the thread's name. It opens the reply window again.
+    """Send what an operator wrote, in the thread's name. It opens the reply window again, and what
+    waited for an automatic answer has had one.
 
     Raises ApiError: 403 ``recipient_unsubscribed``, ``number_not_found``, what ``send_text``
     raises and, to whoever has not written for a day, what ``refuse_outside_hours`` raises.
@@ -250,7 +251,9 @@ def write_as_operator(thread: Thread, body: str, by: str) -> Message:
         zone = agent.timezone if agent else settings.TIME_ZONE
         refuse_outside_hours(thread.account, thread.their_number, zone)
     with transaction.atomic():
-        message = send_text(
+        Thread.objects.filter(pk=thread.pk).update(needs_human="", unread=0, answer_due_at=None)
+        thread.messages.filter(reply=Message.Reply.PENDING).update(reply=Message.Reply.HUMAN)
+        return send_text(
             thread.account,
             agent=agent,
             number=number,
@@ -260,8 +263,6 @@ def write_as_operator(thread: Thread, body: str, by: str) -> Message:
             context_prompt=thread.context_prompt,
             written_by=by,
         )
-        Thread.objects.filter(pk=thread.pk).update(needs_human="", unread=0)
-    return message
 
 
 @transaction.atomic

@@ -155,6 +155,48 @@ def test_the_reply_box_says_what_a_text_will_cost_as_the_carrier_counts(page: Pa
     expect(size).to_have_text("")
 
 
+def test_why_a_text_was_refused_stays_beside_the_words_that_were_not_sent(page: Page):
+    thread = ThreadFactory.create(open=True)
+    page.goto(f"/admin/sms/thread/{thread.pk}/change/")
+    page.get_by_label("Reply").fill("   ")
+
+    with page.expect_response(lambda answer: "/write/" in answer.url):
+        page.get_by_role("button", name="Send").click()
+    with page.expect_response(lambda answer: "/texts/" in answer.url):
+        pass
+
+    expect(page.get_by_role("alert")).to_have_text("body is required.")
+    expect(page.get_by_label("Reply")).to_have_value("   ")
+    page.get_by_label("Reply").fill("Of course you can.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Of course you can.", exact=True)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_text("")
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desk", "phone"])
+def test_a_long_conversation_shows_its_newest_text_beside_the_reply_box(
+    page: Page, size: tuple[int, int]
+):
+    thread = ThreadFactory.create(open=True)
+    for minutes in range(40, 0, -1):
+        MessageFactory.create(
+            thread=thread, inbound=True, body=f"Asked {minutes}.", created_at=ago(minutes)
+        )
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.goto(f"/admin/sms/thread/{thread.pk}/change/")
+    expect(page.get_by_text("Asked 1.", exact=True)).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Take over")).to_be_in_viewport()
+    expect(page.get_by_label("Reply")).to_be_in_viewport()
+
+    somebody_texts(thread, "Anybody?")
+    expect(page.get_by_text("Anybody?")).to_be_in_viewport()
+    page.get_by_text("Asked 40.").scroll_into_view_if_needed()
+    somebody_texts(thread, "Hello?")
+    expect(page.get_by_text("Hello?")).to_be_attached()
+
+    expect(page.get_by_text("Asked 40.")).to_be_in_viewport()  # who reads is left in peace
+
+
 def test_the_inbox_fits_a_phone(page: Page):
     thread = ThreadFactory.create(open=True, needs_human="The person answered.")
     NoteFactory.create(account=thread.account)

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
@@ -13,6 +14,7 @@ from accounts.factories import UserFactory
 from accounts.models import Suppression
 from accounts.suppression import lift, suppress
 from agents.factories import NoteFactory
+from sms import answering
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
 from sms.tests.twilio_side import texts_us
@@ -119,7 +121,24 @@ def test_what_cannot_be_sent_is_said_on_the_page(operator: Client, body: str, wo
     answer = operator.post(f"/admin/sms/thread/{thread.pk}/write/", {"body": body})
 
     assert words in answer.content.decode()
+    assert answer["HX-Retarget"] == "#nf-refused"  # outside of what is replaced by the next news
     assert not Message.objects.exists()
+
+
+def test_what_an_operator_answers_the_agent_does_not_answer_too(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Is it still on?")
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        question = answering._take_next()  # an answer is being written
+        assert question is not None
+
+        operator.post(f"/admin/sms/thread/{thread.pk}/write/", {"body": "Yes, at 3."})
+        assert not answering._send(question, "Yes, at three.")
+
+    thread.refresh_from_db()
+    assert thread.answer_due_at is None
+    assert thread.messages.inbound().get().reply == "human"
+    assert [text.body for text in Message.objects.filter(direction="outbound")] == ["Yes, at 3."]
 
 
 def form_of(shown: str) -> str:
@@ -181,14 +200,16 @@ def test_who_may_only_look_changes_nothing(client: Client, what: str):
     user: Any = UserFactory.create()
     user.user_permissions.add(Permission.objects.get(codename="view_thread"))
     client.force_login(user)
-    thread = ThreadFactory.create(open=True)
+    thread = ThreadFactory.create(open=True, unread=2)
 
     assert client.post(f"/admin/sms/thread/{thread.pk}/{what}/", {"body": "Hi"}).status_code == 403
     assert 'name="body"' not in page(client, thread)
+    page(client, thread, "texts")
 
     assert not Message.objects.exists()
     thread.refresh_from_db()
     assert thread.taken_over_at is None
+    assert thread.unread == 2  # for those who can answer
 
 
 def test_strangers_see_nothing(client: Client):
@@ -212,6 +233,19 @@ def test_what_the_agent_did_to_answer_is_shown(operator: Client):
         )
 
     assert "the agent used find_booking, cancel_booking (failed)" in page(operator, thread)
+
+
+def test_a_picture_can_be_opened_and_is_named_in_the_list(operator: Client):
+    thread = ThreadFactory.create(open=True)
+    media = {"NumMedia": "1", "MediaContentType0": "image/jpeg"}
+    texts_us(thread.number, "", MediaUrl0="https://api.twilio.com/media/ME1", **media)
+    texts_us(thread.number, "", MediaUrl0="javascript:alert(1)", **media)
+
+    shown = page(operator, thread)
+
+    assert 'href="https://api.twilio.com/media/ME1"' in shown
+    assert "javascript:alert" not in shown
+    assert "a picture or file" in operator.get("/admin/sms/thread/").content.decode()
 
 
 def test_all_texts_are_listed_newest_first_with_their_words(operator: Client):
