@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.core.cache import cache
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
@@ -15,7 +16,7 @@ from agents.models import PhoneNumber
 from carriers import twilio
 from carriers.errors import CarrierError
 from sms.inbound import receive
-from sms.models import Arrival, ErasedText, Message, Thread
+from sms.models import Arrival, ErasedText, Message, MessagePart, Report, Thread
 from sms.remembering import keep_outcomes
 
 log = structlog.get_logger(__name__)
@@ -117,6 +118,7 @@ def erase(account: Account, person: str | None = None) -> list[str]:
     # Those that wait first: a worker that has one stores it before they are gone.
     sids = [*waiting.values_list("carrier_sid", flat=True)]
     waiting.delete()
+    _hold(threads)
     sids += listed.values_list("carrier_sid", flat=True)
     erased = [ErasedText(account=account, carrier_sid=sid) for sid in sids]
     ErasedText.objects.bulk_create(erased, ignore_conflicts=True)
@@ -125,6 +127,16 @@ def erase(account: Account, person: str | None = None) -> list[str]:
     keep_outcomes(messages)
     threads.delete()
     return ids
+
+
+def _hold(threads: QuerySet[Thread]) -> None:
+    """Lock conversations with all that is in them, in the order in which everybody does: what is
+    being written, sent or reported is there before they are gone, and nothing comes after it."""
+    Report.objects.filter(part__thread__in=threads).delete()
+    ours = Message.objects.filter(thread__in=threads, direction=Message.Direction.OUTBOUND)
+    parts = MessagePart.objects.filter(thread__in=threads)
+    for rows in (ours, parts, threads):
+        list(rows.select_for_update().order_by("pk").values_list("pk"))
 
 
 def forget_erased(now: datetime) -> None:

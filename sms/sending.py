@@ -5,6 +5,7 @@ request, and one whose answer did not arrive is settled by what the carrier does
 sending it again (DESIGN decision 4).
 """
 
+import contextlib
 import time
 from datetime import datetime, timedelta
 
@@ -49,7 +50,8 @@ def send_due() -> int:
             part = claim_next()
         if part is None:
             break
-        _send(part)
+        with contextlib.suppress(Message.DoesNotExist):  # its person was erased meanwhile
+            _send(part)
         sent += 1
     return sent
 

@@ -1,5 +1,6 @@
 """Texts whose webhooks never came."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -8,13 +9,14 @@ import pytest
 import responses
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.http import http_date
 
 from accounts.suppression import is_suppressed
 from agents.models import PhoneNumber
-from sms import recovery
-from sms.factories import PERSON, ThreadFactory, new_sid
+from sms import recovery, services
+from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
 from sms.models import Message, Thread
 from sms.tests.twilio_side import message_json, messages_url, texts_us
 
@@ -169,3 +171,46 @@ def test_attachments_of_a_recovered_text_are_on_record(telco: Any, thread: Threa
 
     url = f"{settings.TWILIO_API_URL}{path.removesuffix('.json')}"
     assert thread.messages.get().media == [{"url": url, "content_type": "image/png"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_being_written_while_a_person_is_erased_is_erased_with_them():
+    thread = ThreadFactory.create(open=True)
+    assert thread.number is not None
+    question = MessageFactory.create(thread=thread, inbound=True)
+
+    def erase() -> list[str]:
+        try:
+            with transaction.atomic():
+                return recovery.erase(thread.account, PERSON)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic():
+            Thread.objects.select_for_update(no_key=True).get(pk=thread.pk)
+            answer = services.send_text(
+                thread.account,
+                agent=thread.agent,
+                number=thread.number,
+                to_number=PERSON,
+                body="At 3 pm.",
+                origin=Message.Origin.AUTO_REPLY,
+                answers=question,
+            )
+            erased = beside.submit(erase)
+            while not erased.done() and not _somebody_waits():
+                pass
+
+        assert set(erased.result()) == {question.message_id, answer.message_id}
+
+    assert not Message.objects.exists()
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone() is not None

@@ -504,6 +504,21 @@ def test_a_campaigns_text_waits_while_its_agent_is_switched_off(telco: Any):
         assert claiming.claim_next() == part_of(message)
 
 
+def test_who_is_erased_while_the_carrier_is_asked_holds_up_no_other(telco: Any):
+    gone, other = text(ThreadFactory.create()), text(ThreadFactory.create())
+    takes_texts(other.thread)
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        gone.thread.delete()
+        return 201, {}, '{"sid": "SM1"}'
+
+    telco.add_callback("POST", messages_url(gone.thread), callback=answer)
+
+    assert sending.send_due() == 2
+
+    assert part_of(other).status == "queued"
+
+
 def test_error_21610_enters_the_person_in_the_ledger_for_voice_too(telco: Any):
     thread = ThreadFactory.create()
     message = text(thread)
