@@ -234,6 +234,16 @@ def test_only_a_few_texts_wait_at_a_time_so_that_people_are_answered(client: Cli
     assert TextCampaign.objects.get().status == "done"
 
 
+def test_a_number_that_may_send_fast_is_not_held_back_by_the_dispatcher(
+    client: Client, number: Any, settings: Any
+):
+    settings.SMS_PER_NUMBER_PER_SECOND = 10
+    people = [{"phone": f"+4473861{n:05d}"} for n in range(40)]
+    create(client, number, recipients=people, message_template="Hello")
+
+    assert dispatch.dispatch_all() == 30  # runs come every two seconds
+
+
 def test_who_asked_not_to_be_contacted_is_left_out_even_at_the_last_moment(
     client: Client, number: Any
 ):

@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -18,8 +19,10 @@ from sms.services import send_text
 
 logger = logging.getLogger(__name__)
 
-# So many texts of a number wait to be sent: more would hold up what people are answered.
+# So many texts of a number wait to be sent: more would hold up what people are answered …
 AHEAD = 5
+# … and so many seconds' worth, where a number may send faster: runs come every two seconds.
+AHEAD_S = 3
 # Whose row broke comes again so much later.
 AGAIN_AFTER = timedelta(minutes=5)
 
@@ -59,11 +62,12 @@ def dispatch(campaign_pk: int, now: datetime) -> int:
     waiting = MessagePart.objects.unsent().filter(
         thread__our_number=campaign.from_number, send_after__lte=now
     )
-    room, handed = AHEAD - waiting.count(), 0
+    ahead = max(AHEAD, AHEAD_S * settings.SMS_PER_NUMBER_PER_SECOND)
+    room, handed = ahead - waiting.count(), 0
     pending = campaign.recipients.filter(state=State.PENDING, send_after__lte=now)
     is_late = room > 0 and _stood_still(campaign, now)
     # Those outside their hours are put off, and cost no room.
-    for person in pending.order_by("send_after", "pk")[: AHEAD * 20]:
+    for person in pending.order_by("send_after", "pk")[: ahead * 20]:
         if handed >= room:
             break
         try:
