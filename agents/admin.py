@@ -10,6 +10,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
+from accounts.admin_pages import FindsWhatIsNamed
 from accounts.errors import ApiError
 from accounts.keys import default_account
 from agents.forms import AgentForm, NumberImportForm, PhoneNumberForm
@@ -19,7 +20,7 @@ from agents.people_admin import CallerAdmin as CallerAdmin  # registers callers 
 
 
 @admin.register(Agent)
-class AgentAdmin(ModelAdmin):
+class AgentAdmin(FindsWhatIsNamed, ModelAdmin):
     form = AgentForm
     list_display = ("name", "agent_id", "account", "language", "voice_id", "numbers", "is_active")
     list_filter = ("is_active", "account", "language", "response_length", "record_call")

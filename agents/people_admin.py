@@ -20,7 +20,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from accounts.admin_pages import page_of_admin
+from accounts.admin_pages import FindsWhatIsNamed, page_of_admin
 from accounts.choices import ObviousChoiceField
 from accounts.errors import ApiError
 from accounts.phone_numbers import parse_e164
@@ -81,7 +81,7 @@ class PreviewForm(forms.Form):
 
 
 @admin.register(Caller)
-class CallerAdmin(ModelAdmin):
+class CallerAdmin(FindsWhatIsNamed, ModelAdmin):
     form = CallerForm
     when_empty = "Whoever calls or is called is remembered here, for each of your numbers."
     list_display = ("caller_number", "number", "name", "location", "open_item", "updated_at")
@@ -185,7 +185,7 @@ def _prompt_for(
 
 
 @admin.register(Note)
-class NoteAdmin(ModelAdmin):
+class NoteAdmin(FindsWhatIsNamed, ModelAdmin):
     """Notes of calls and texts can be hidden or deleted; new ones are the staff's own."""
 
     list_display = ("at", "person", "what", "words", "is_private", "source")

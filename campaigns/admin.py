@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from accounts.admin_pages import page_of_admin
+from accounts.admin_pages import key_in, page_of_admin
 from accounts.errors import ApiError
 from accounts.read_only_admin import ReadOnlyAdmin
 from campaigns import outputs, services
@@ -203,7 +203,7 @@ class CampaignAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        campaign = self._found(request, int(object_id) if object_id.isdecimal() else 0)
+        campaign = self._found(request, key_in(object_id))
         waiting = campaign.status in {Status.DRAFT, Status.SCHEDULED, Status.PAUSED}
         may_change = self.has_change_permission(request)
         offered = _OFFERED.get(Status(campaign.status), ()) if may_change else ()

@@ -254,6 +254,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "nixflex.csp.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "nixflex.odd_addresses.OddAddressMiddleware",
     "nixflex.one_thread.OneThreadMiddleware",
 ]
 ROOT_URLCONF = "nixflex.urls"

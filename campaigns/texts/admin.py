@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from accounts.admin_pages import page_of_admin
+from accounts.admin_pages import key_in, page_of_admin
 from accounts.errors import ApiError
 from campaigns.forms import NewTextCampaignForm
 from campaigns.intake import check
@@ -140,7 +140,7 @@ class TextCampaignAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        campaign = self._found(request, int(object_id) if object_id.isdecimal() else 0)
+        campaign = self._found(request, key_in(object_id))
         people = list(campaign.recipients.select_related("message__thread")[:_PEOPLE])
         first = rendered(campaign, people[0]) if people else campaign.message_template
         waits = campaign.status in {Status.DRAFT, Status.SCHEDULED}
