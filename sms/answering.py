@@ -42,6 +42,10 @@ RUN_AT_MOST_S = 30.0
 # … and an answer takes no more tools.
 TOOLS_AT_MOST_S = 60.0
 LONGEST_ANSWER = 640
+# What an agent that also speaks was taught to do in calls.
+_TAG = re.compile(
+    r" ?\[\s*(?:END_CALL|TRANSFER|SEND_SMS|WAIT|IVR|IVR_END|PRESS|VOICEMAIL)\s*(?::[^\]]*)?\]"
+)
 # Around words; within an address these signs are its own.
 _BOLD = re.compile(r"(?<!\w)(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?!\w)", re.S)
 OPT_OUT_TOOL = {
@@ -130,8 +134,9 @@ def _opts_out(calls: tuple[ToolCall, ...]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return an answer as it may be texted: no markdown, and no longer than people read."""
-    words = _BOLD.sub(r"\2", text).strip()
+    """Return an answer as it may be texted: without markdown and what only calls know, and no
+    longer than people read."""
+    words = _BOLD.sub(r"\2", _TAG.sub("", text)).strip()
     if len(words) <= LONGEST_ANSWER:
         return words
     cut = max(words.rfind(mark, 0, LONGEST_ANSWER) for mark in (". ", "? ", "! ", "\n"))

@@ -32,13 +32,19 @@ _HELD = (
 _ONE_AT_A_TIME = "Nothing was done: one thing at a time. Wait for their answer."
 _DAY = timedelta(days=1)
 _CALENDAR = "SELECT * FROM agents_calendar WHERE number_id = %s"
-# That waits for a yes to the last text of ours; as SQL, which is ready at once for each text.
+# That waits for a yes to the last text of ours whose time has come; as SQL, which is ready at once
+# for each text.
 _PROPOSED = """
     SELECT * FROM sms_toolround
     WHERE confirmed_at IS NULL AND question_id = (
         SELECT id FROM sms_message
         WHERE thread_id = %s AND direction = 'outbound' AND created_at < %s
             AND status NOT IN ('failed', 'undelivered')
+            AND NOT EXISTS (
+                SELECT 1 FROM sms_messagepart AS part
+                WHERE part.message_id = sms_message.id AND part.status = 'waiting'
+                    AND part.attempts = 0 AND part.send_after > %s
+            )
         ORDER BY created_at DESC, id DESC
         LIMIT 1
     )
@@ -87,7 +93,7 @@ def confirmed_proposal(thread: Thread, newest: Message, language: str) -> ToolRo
 
     It must be the last text of ours, and must have gone out before the answer came.
     """
-    waiting = ToolRound.objects.raw(_PROPOSED, [thread.pk, newest.created_at])
+    waiting = ToolRound.objects.raw(_PROPOSED, [thread.pk, newest.created_at, timezone.now()])
     proposed = next(iter(waiting), None)
     if proposed is None or (last := proposed.question) is None or last.sent_at is None:
         return None

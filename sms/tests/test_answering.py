@@ -354,6 +354,16 @@ def test_an_address_in_an_answer_stays_as_it_is(model: ModelServer, written: str
     assert answers(thread) == [texted]
 
 
+def test_an_agent_that_speaks_as_well_texts_no_tags_of_its_calls(model: ModelServer):
+    model.answers = ["Goodbye, Sam! [END_CALL] [TRANSFER: +442087601234]"]
+    thread = ThreadFactory.create(open=True)
+    texts_us(thread.number, "Thanks, bye")
+
+    answer_after(5)
+
+    assert answers(thread) == ["Goodbye, Sam!"]
+
+
 def test_an_answer_of_one_long_sentence_ends_with_a_whole_word(model: ModelServer):
     model.answers = ["Sure. We have " + "Monday at 9, " * 80]
     thread = ThreadFactory.create(open=True)

@@ -359,6 +359,20 @@ def test_a_yes_after_something_else_we_wrote_is_no_yes_to_the_question(
     assert outside.got == []
 
 
+def test_a_text_that_waits_for_the_morning_stands_between_no_question_and_its_yes(
+    model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
+):
+    takes_texts(thread)
+    model.answers = [[BOOKING], [BOOKING], "You are booked."]
+    ask(thread, "Friday at 10 please, Sam Carter", telco)
+    held = MessageFactory.create(thread=thread, created_at=timezone.now() + timedelta(seconds=30))
+    held.parts.update(send_after=timezone.now() + timedelta(hours=5))
+
+    ask(thread, "Yes", telco, after_s=60)
+
+    assert [asked.path for asked in outside.got] == ["/v2/bookings"]
+
+
 def test_one_thing_at_a_time_is_proposed_and_nothing_else_is_done(
     model: ModelServer, outside: CustomerServer, thread: Thread, telco: Any
 ):
