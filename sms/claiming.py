@@ -147,7 +147,7 @@ def _claim(part_pk: int, now: datetime) -> MessagePart | None:
     thread = _thread_of(message)
     waits = message.origin == Message.Origin.CAMPAIGN and _is_off(message, thread)
     if until := now + CAMPAIGN_PAUSE if waits else waits_until(message, part, now):
-        message.parts.update(send_after=until)
+        message.parts.update(send_after=until, attempts=0)  # none of it has gone
         return None
     if why := _forbidden(message, thread):
         code, words = why

@@ -418,6 +418,21 @@ def test_a_text_that_waits_for_the_morning_holds_up_no_later_one_to_the_same_per
     assert {part.status for part in held.parts.all()} == {"waiting"}
 
 
+def test_so_does_one_that_did_not_reach_the_carrier_in_the_evening(telco: Any):
+    evening = datetime(2026, 11, 23, 20, 59, 50, tzinfo=UTC)
+    thread = ThreadFactory.create(open=True, account__enforce_calling_hours=True)
+    responses.post(messages_url(thread), body=requests.ConnectTimeout())
+    with time_machine.travel(evening, tick=False):
+        late = text(thread)
+        sending.send_due()
+        assert part_of(late).attempts == 1
+    with time_machine.travel(evening + timedelta(minutes=1), tick=False):
+        assert claiming.claim_next() is None
+        answer = text(thread, "It is.", origin=Message.Origin.AUTO_REPLY)
+
+        assert claiming.claim_next() == part_of(answer)
+
+
 def test_the_parts_of_a_text_that_waited_for_the_morning_go_in_order(telco: Any):
     night = datetime(2026, 11, 23, 3, tzinfo=UTC)
     thread = ThreadFactory.create(account__enforce_calling_hours=True)
