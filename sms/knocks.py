@@ -213,6 +213,7 @@ _STORE_REPORTS = """
     SELECT report.*, now(), now(), 0
     FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::int[])
         AS report(part_id, carrier_sid, word, error_code)
+    JOIN sms_messagepart AS part ON part.id = report.part_id  -- else erased meanwhile
 """
 
 

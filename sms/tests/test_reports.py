@@ -10,9 +10,10 @@ import time_machine
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from sms import intake, nudges, reports, statuses, tasks
+from sms import intake, knocks, nudges, reports, statuses, tasks
 from sms.factories import MessageFactory, ThreadFactory, new_sid
-from sms.models import Message, MessagePart, Report
+from sms.knocks import Knock
+from sms.models import Message, MessagePart, Report, Thread
 from sms.tests.twilio_side import reports_on
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
@@ -231,3 +232,30 @@ def test_a_report_through_a_number_that_was_removed_still_counts():
     reports.take_in()
 
     assert Message.objects.get().status == "delivered"
+
+
+def test_who_is_erased_as_a_report_comes_costs_no_other_its_report(monkeypatch: pytest.MonkeyPatch):
+    gone, other = (MessageFactory.create(taken=True).parts.get() for _ in range(2))
+    brought = [
+        Knock(
+            intake.REPORTS,
+            f"p={part.token}",
+            {
+                "MessageSid": part.carrier_sid,
+                "MessageStatus": "delivered",
+                "AccountSid": part.thread.number.carrier_account.sid,  # type: ignore[union-attr]
+            },
+            "",
+        )
+        for part in (gone, other)
+    ]
+
+    def signed(knock: Knock, ciphertext: str) -> bool:
+        Thread.objects.filter(pk=gone.thread_id).delete()
+        return True
+
+    monkeypatch.setattr(Knock, "is_signed", signed)
+
+    knocks.store_reports(brought)
+
+    assert [report.part_id for report in Report.objects.all()] == [other.pk]
