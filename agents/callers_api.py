@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import account_of
+from accounts.idempotency import idempotent
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path, parse_e164
 from agents import callers
@@ -80,6 +81,7 @@ class CallerView(APIView):
         request=_Settable,
         responses=_CallerEnvelope,
     )
+    @idempotent
     def put(self, request: Request, number: str, caller: str) -> Response:
         """Set what the agent shall know of a caller, from the next call or text on."""
         own = callers.find_own_number(account_of(request), number_in_path(number))
@@ -88,6 +90,7 @@ class CallerView(APIView):
         return _shown(callers.set_caller(own, caller_number, fields))
 
     @extend_schema(operation_id="callers_delete", tags=["Callers"], responses=_CallerDeleted)
+    @idempotent
     def delete(self, request: Request, number: str, caller: str) -> Response:
         """Erase the whole record: what was set and what was learned."""
         own = callers.find_own_number(account_of(request), number_in_path(number))
@@ -102,6 +105,7 @@ class CallersImportView(APIView):
     @extend_schema(
         operation_id="callers_import", tags=["Callers"], request=_Rows, responses=_Imported
     )
+    @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Set many callers at once, all or none; of several rows of one caller the last wins."""
         own = callers.find_own_number(account_of(request), number_in_path(number))

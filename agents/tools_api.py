@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from accounts.authentication import account_of
 from accounts.errors import invalid_field, missing_field
 from accounts.fields import Object, OneOf, Text
+from accounts.idempotency import idempotent
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path
 from agents.inputs import Timezone
@@ -146,6 +147,7 @@ class FunctionsView(APIView):
         request=FunctionInput,
         responses={201: FunctionOutput},
     )
+    @idempotent
     def post(self, request: Request, number: str) -> Response:
         """Give the number's agent one more tool, from the next call on; 15 at most."""
         own = find_number(account_of(request), number_in_path(number))
@@ -163,6 +165,7 @@ class FunctionView(APIView):
         request=FunctionInput,
         responses=FunctionOutput,
     )
+    @idempotent
     def patch(self, request: Request, number: str, function_id: str) -> Response:
         """Change the given fields, all or none."""
         found = self._find(request, number, function_id)
@@ -171,6 +174,7 @@ class FunctionView(APIView):
     @extend_schema(
         operation_id="functions_delete", tags=["Integrations"], responses=OpenApiTypes.OBJECT
     )
+    @idempotent
     def delete(self, request: Request, number: str, function_id: str) -> Response:
         """Take the tool away."""
         self._find(request, number, function_id).delete()

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import account_of
 from accounts.errors import not_found_error
-from accounts.idempotency import guarded
+from accounts.idempotency import guarded, idempotent
 from accounts.paging import page_of, page_parameters
 from accounts.parsing import body
 from accounts.phone_numbers import number_in_path, parse_e164
@@ -118,6 +118,7 @@ class CallView(APIView):
 
 class AnalyzeView(APIView):
     @extend_schema(operation_id="calls_analyze", tags=["Calls"], request=None, responses=CallOutput)
+    @idempotent
     def post(self, request: Request, call_id: str) -> Response:
         """Analyse a finished call again; ``call.analyzed`` tells of it when it is done."""
         call = _call(request, call_id)

@@ -68,6 +68,24 @@ def test_omitted_is_kept_null_removes_and_empty_erases_nothing(number: PhoneNumb
     assert "email" not in Caller.objects.get().sources
 
 
+def test_a_change_that_comes_again_with_its_key_undoes_nothing(number: PhoneNumber, client: Client):
+    first: Any = {"content_type": "application/json", "headers": {"Idempotency-Key": "k1"}}
+    rows = {"callers": [{"caller_number": SARAH, "name": "Imported"}]}
+
+    client.put(url(number), {"name": "Sarah"}, **first)
+    put(client, url(number), name="Sarah Smith")
+    copy = client.put(url(number), {"name": "Sarah"}, **first)
+
+    assert copy["Idempotent-Replayed"] == "true"
+    assert Caller.objects.get().name == "Sarah Smith"
+    first["headers"] = {"Idempotency-Key": "k2"}
+    assert client.post(url(number, "import"), rows, **first).status_code == 200
+    assert client.delete(url(number), headers={"Idempotency-Key": "k3"}).status_code == 200
+    assert client.post(url(number, "import"), rows, **first).json()["imported"] == 1
+    assert client.delete(url(number), headers={"Idempotency-Key": "k3"}).status_code == 200
+    assert not Caller.objects.exists()
+
+
 def test_a_number_in_a_path_may_be_percent_encoded_or_raw(number: PhoneNumber, client: Client):
     encoded = url(number).replace("+", "%2B")
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -71,6 +72,24 @@ def test_a_function_is_made_listed_changed_and_deleted(number: PhoneNumber, clie
     assert deleted.json() == {"ok": True, "deleted": True, "id": made.json()["id"]}
     assert not CustomFunction.objects.exists()
     assert code(client.delete(address)) == (404, "function_not_found")
+
+
+def test_what_is_asked_again_with_its_key_is_answered_as_the_first_time(
+    number: PhoneNumber, client: Client
+):
+    def twice(how: str, address: str, fields: dict[str, Any]) -> list[Any]:
+        asked: Any = {"content_type": "application/json", "headers": {"Idempotency-Key": how}}
+        return [client.generic(how, address, json.dumps(fields), **asked) for _ in range(2)]
+
+    made = twice("POST", url(number), ORDER)
+    address = url(number, made[0].json()["id"])
+    changed = twice("PATCH", address, {"timeout_ms": 2_000})
+    deleted = twice("DELETE", address, {})
+
+    for first, copy in (made, changed, deleted):
+        assert (copy.status_code, copy.json()) == (first.status_code, first.json())
+        assert copy["Idempotent-Replayed"] == "true"
+    assert made[0].status_code == 201
 
 
 def test_what_is_left_out_has_the_documented_default(number: PhoneNumber, client: Client):

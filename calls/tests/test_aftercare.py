@@ -276,6 +276,20 @@ def test_an_analysis_can_be_asked_for_again(model):
     assert [news["event"] for news in told(call)] == ["call.completed", "call.analyzed"]
 
 
+def test_an_analysis_that_is_asked_for_twice_with_one_key_is_made_once(model):
+    call = listened(talk())
+    aftercare.care_for(call.pk)
+    asked = {"path": f"/v1/calls/{call.call_id}/analyze", "headers": {"Idempotency-Key": "k1"}}
+    client = api_client(call.account)
+
+    first = client.post(**asked)
+    aftercare.care_for(call.pk)
+    copy = client.post(**asked)
+
+    assert copy.json() == first.json()
+    assert Aftercare.objects.get().due_at is None
+
+
 def test_a_live_call_cannot_be_analysed_yet():
     call = CallFactory.create(live=True)
 
