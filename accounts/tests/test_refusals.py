@@ -329,6 +329,8 @@ Wypiszcie mnie z listy
 Rezygnuję z wiadomości
 Cofam zgodę
 Nie kontaktujcie się ze mną więcej
+I replied STOP twice, stop texting me
+Every time I text STOP you write again. Stop texting me.
 """
 
 LIKELY = """
@@ -730,6 +732,16 @@ Czy mogę już nie dzwonić?
 Nie dostałem SMS-a
 Nie mogę pisać, oddzwonię
 Dajcie mi znać
+Liked “See you at 3 pm. Reply STOP to stop these messages.”
+Loved “Hi Anna! Reply STOP to stop all messages”
+👍 to “ Reply STOP if you don't want more texts ”
+Hat „Antworten Sie mit STOPP, wenn Sie keine SMS mehr erhalten möchten“ mit „Gefällt mir“ markiert
+A aimé « STOP pour ne plus recevoir de SMS »
+Responda BAJA si no quiere recibir más mensajes
+Responda SAIR se não quiser receber mais mensagens
+Rispondi STOP se non vuoi ricevere altri messaggi
+Antwoord STOP om geen berichten meer te ontvangen
+Odpisz STOP, jeśli nie chcesz więcej wiadomości
 """
 
 
