@@ -38,6 +38,7 @@ _CONTRACTIONS = (
     (re.compile(r"\b(?:pls|plz)\b"), "please"),
     (re.compile(r"\btxt(s|ing|ed)?\b"), r"text\1"),
     (re.compile(r"\bmsg(s?)\b"), r"message\1"),
+    (re.compile(r"\bur\b"), "your"),
 )
 _SENTENCE_ENDS = re.compile(r"[.!?;\n…¿¡]+")
 _WORDS = re.compile(r"\w+")

@@ -110,14 +110,18 @@ def _bared(words: str) -> str:
     return first if set(left.split()) == {first} else left
 
 
+_DRAWN_OUT = re.compile(r"(\w)\1{2,}")
+
+
 def _plain(body: str) -> str:
-    """Return ``body`` in capitals without accents, punctuation, emoji and double spaces."""
+    """Return ``body`` in capitals without accents, punctuation, emoji and double spaces, and
+    "STOOOPPP" as "STOP"."""
     decomposed = unicodedata.normalize("NFKD", body.strip()).upper()
     letters = (
         char if char.isalnum() else "" if unicodedata.combining(char) or char in "'’-" else " "
         for char in decomposed
     )
-    return " ".join("".join(letters).split())
+    return _DRAWN_OUT.sub(r"\1", " ".join("".join(letters).split()))
 
 
 # Characters: what is longer is read as a sentence.

@@ -331,6 +331,13 @@ Cofam zgodę
 Nie kontaktujcie się ze mną więcej
 I replied STOP twice, stop texting me
 Every time I text STOP you write again. Stop texting me.
+please dont send anymore texts
+take me off ur list
+I do not consent to these messages
+please cease contact
+Je ne veux plus de vos messages
+Merci de supprimer mon numéro
+Proszę o wykreślenie mnie z bazy
 """
 
 LIKELY = """

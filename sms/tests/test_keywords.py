@@ -42,6 +42,7 @@ def test_on_the_carriers_keywords_everything_stops_and_we_send_nothing(body: str
         ("STOP.", "Reply START"),
         ("stop 🛑", "Reply START"),
         ("STOP STOP STOP!!!", "Reply START"),
+        ("Stoooppp", "Reply START"),
         ("Stop this now", "Reply START"),
         ("STOP MESSAGES", "Reply START"),
         ("I said STOP!", "Reply START"),
