@@ -197,15 +197,13 @@ def _media(form: Mapping[str, str]) -> list[dict[str, str]]:
 # --- reports on texts of ours ---------------------------------------------------------------------
 
 # By the token in the callback's address. A report may be the last thing that is heard through a
-# number that was removed: then any of the owner's carrier accounts may have signed it.
+# number that was removed, or imported from elsewhere: any of the owner's carrier accounts may have
+# signed it.
 _PARTS = """
     SELECT part.token, part.id, part.carrier_sid, part.status, carrier.sid, carrier.auth_token
     FROM sms_messagepart AS part
     JOIN sms_thread AS thread ON thread.id = part.thread_id
-    LEFT JOIN agents_phonenumber AS number ON number.id = thread.number_id
-    JOIN accounts_carrieraccount AS carrier
-        ON carrier.account_id = thread.account_id
-        AND (number.id IS NULL OR carrier.id = number.carrier_account_id)
+    JOIN accounts_carrieraccount AS carrier ON carrier.account_id = thread.account_id
     WHERE part.token = ANY(%s)
 """
 _STORE_REPORTS = """

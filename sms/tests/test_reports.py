@@ -10,6 +10,8 @@ import time_machine
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from accounts.factories import CarrierAccountFactory
+from agents.models import PhoneNumber
 from sms import intake, knocks, nudges, reports, statuses, tasks
 from sms.factories import MessageFactory, ThreadFactory, new_sid
 from sms.knocks import Knock
@@ -259,3 +261,21 @@ def test_who_is_erased_as_a_report_comes_costs_no_other_its_report(monkeypatch: 
     knocks.store_reports(brought)
 
     assert [report.part_id for report in Report.objects.all()] == [other.pk]
+
+
+def test_a_report_from_the_carrier_account_that_a_number_was_moved_from_still_counts():
+    part = MessageFactory.create(taken=True).parts.get()
+    number = part.thread.number
+    assert number is not None
+    before = number.carrier_account
+    elsewhere = CarrierAccountFactory.create(account=part.thread.account)
+    PhoneNumber.objects.update(carrier_account=elsewhere)
+
+    answer = reports_on(part, "delivered", token=before.auth_token, AccountSid=before.sid)
+    reports.take_in()
+
+    part.refresh_from_db()
+    assert (answer.status_code, part.status) == (204, "delivered")
+    stranger = CarrierAccountFactory.create()
+    refused = reports_on(part, "failed", token=stranger.auth_token, AccountSid=stranger.sid)
+    assert refused.status_code == 403
