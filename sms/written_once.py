@@ -19,6 +19,7 @@ def write_once(thread: Thread, body: str, *, by: str, form_id: str) -> Message |
     """
     asked = f"{thread.pk}:{form_id}:{body.strip()}"
     sent = f"sms-form:{hashlib.sha256(asked.encode()).hexdigest()}"
+    message = None
     try:
         with transaction.atomic():
             Thread.objects.select_for_update(no_key=True).get(pk=thread.pk)
@@ -27,6 +28,7 @@ def write_once(thread: Thread, body: str, *, by: str, form_id: str) -> Message |
             message = write_as_operator(thread, body, by=by)
             cache.set(sent, 1, SENT_S)
     except Exception:
-        cache.delete(sent)
+        if message is not None:  # what this one wrote was not committed
+            cache.delete(sent)
         raise
     return message

@@ -2,11 +2,13 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import time_machine
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.core.cache import cache
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -176,6 +178,19 @@ def test_a_form_that_was_refused_can_be_sent_again(operator: Client):
     send(operator, thread, "Hello", form_id)
 
     assert Message.objects.get().body == "Hello"
+
+
+def test_a_copy_that_breaks_makes_no_other_copy_a_text(monkeypatch: pytest.MonkeyPatch):
+    thread = ThreadFactory.create(open=True)
+    write_once(thread, "OK.", by="ada", form_id="f1")
+    with monkeypatch.context() as broken:
+        broken.setattr(cache, "get", Mock(side_effect=DatabaseError("gone")))
+        with pytest.raises(DatabaseError):
+            write_once(thread, "OK.", by="ada", form_id="f1")
+
+    assert write_once(thread, "OK.", by="ada", form_id="f1") is None
+
+    assert Message.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
