@@ -4,7 +4,6 @@ it again (DESIGN decision 4)."""
 
 import contextlib
 import logging
-import threading
 import time
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.runs import Runs
 from accounts.steps import by_itself
 from accounts.suppression import is_suppressed
 from agents.models import Agent
@@ -36,9 +36,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 PAUSES_S = (10, 20, 40, 80, 160)
 # A run ends then, well before its task would be killed; the next one goes on.
 RUN_AT_MOST_S = 20.0
-RUNS_AT_ONCE = 6
-_runs = threading.BoundedSemaphore(RUNS_AT_ONCE)
-_asked = threading.Event()
+_runs = Runs(at_once=6)
 # An attempt that is not sent this soon after it was made is put back: far below ANSWER_AT_MOST.
 SEND_AT_MOST = timedelta(seconds=10)
 # The engine says goodbye at max_call_duration_seconds; the carrier cuts the line if it did not.
@@ -59,19 +57,9 @@ def dial_due() -> int:
     """Dial the calls that may start, each in its turn at the carrier's pace, until none is left;
     return how many.
 
-    Safe to run any number of times at once: each run takes other calls. A process makes
-    ``RUNS_AT_ONCE``, so that its other threads stay free for other work; who comes on top leaves
-    word, and one of those looks again.
+    Safe to run any number of times at once: each run takes other calls.
     """
-    dialled = 0
-    _asked.set()
-    while _asked.is_set() and _runs.acquire(blocking=False):
-        try:
-            _asked.clear()
-            dialled += _dial_all()
-        finally:
-            _runs.release()
-    return dialled
+    return _runs.do(_dial_all)
 
 
 def _dial_all() -> int:

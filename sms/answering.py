@@ -6,14 +6,19 @@ written, by as long as that may take, so that a killed worker's thread comes due
 
 import re
 import time
+from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from accounts.models import Suppression
+from accounts.runs import Runs
 from accounts.suppression import TEXT, is_suppressed
 from agents.effective import Effective, effective
 from agents.history import memory_of
@@ -34,11 +39,16 @@ log = structlog.get_logger(__name__)
 
 Reply = Message.Reply
 
+# In a process; each waits for the model most of the time.
+AT_ONCE = 16
+_runs = Runs(at_once=1)
+# Threads that come due while others are answered are looked for this often.
+LOOK_AGAIN_S = 0.25
 WRITING_AT_MOST = timedelta(seconds=110)
 # Pauses after failures; after the last, a person is asked to look.
 PAUSES_S = (5, 20)
 # A run takes no more threads then, well before its task would be killed; the next one goes on …
-RUN_AT_MOST_S = 30.0
+RUN_AT_MOST_S = 20.0
 # … and an answer takes no more tools.
 TOOLS_AT_MOST_S = 60.0
 LONGEST_ANSWER = 640
@@ -54,6 +64,10 @@ OPT_OUT_TOOL = {
     "to be left alone, removed or unsubscribed, in whatever words; never for one appointment.",
     "input_schema": {"type": "object", "properties": {}, "additionalProperties": False},
 }
+
+
+# Yields what waits for the model or for tools, is sent what came of it; returns if it was sent.
+type _Steps = Generator[Callable[[], Any], Any, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +86,58 @@ class Question:
 
 
 def answer_due() -> int:
-    """Write the answers that are due; return how many were sent.
+    """Write the answers that are due, ``AT_ONCE`` side by side; return how many were sent.
 
-    Safe to run any number of times at once: each run takes other threads.
+    Safe to run any number of times at once: each run takes other threads. A process makes one, so
+    that those who text take none of a worker's other threads, which dial and rescue calls.
     """
+    return _runs.do(_answer_all)
+
+
+def _answer_all() -> int:
+    # All that touches the database happens in this thread; what waits for others, in the pool's.
     until, sent = time.monotonic() + RUN_AT_MOST_S, 0
-    while time.monotonic() < until and (question := _take_next()) is not None:
-        try:
-            sent += _answer(question)
-        except ModelFailed as failure:
-            log.warning("text_not_answered", thread=question.thread.pk, why=str(failure))
-            _fail(question)
-        except Exception:  # one conversation's trouble must not come back for ever
-            log.exception("text_not_answered", thread=question.thread.pk)
-            _fail(question)
-    return sent
+    under_way: dict[Future[Any], tuple[Question, _Steps]] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def go_on(question: Question, steps: _Steps, done: Future[Any] | None = None) -> int:
+            outcome = _go_on(question, steps, done)
+            if isinstance(outcome, bool):
+                return outcome
+            under_way[pool.submit(outcome)] = question, steps
+            return 0
+
+        while True:
+            while len(under_way) < AT_ONCE and time.monotonic() < until:
+                if (question := _take_next()) is None:
+                    break
+                sent += go_on(question, _answer(question))
+            if not under_way:
+                return sent
+            for done in wait(under_way, LOOK_AGAIN_S, FIRST_COMPLETED).done:
+                sent += go_on(*under_way.pop(done), done)
 
 
-def _answer(question: Question) -> bool:
-    """Have an answer written, with what tools it takes; return whether it was sent.
+def _go_on(question: Question, steps: _Steps, done: Future[Any] | None) -> Callable[[], Any] | bool:
+    """Take an answer one step further; return what it waits for next, or whether it was sent."""
+    try:
+        if done is None:
+            return next(steps)
+        failure = done.exception()
+        return steps.send(done.result()) if failure is None else steps.throw(failure)
+    except StopIteration as over:
+        return bool(over.value)
+    except ModelFailed as failure:
+        log.warning("text_not_answered", thread=question.thread.pk, why=str(failure))
+    except Exception:  # one conversation's trouble must not come back for ever
+        log.exception("text_not_answered", thread=question.thread.pk)
+    _fail(question)
+    return False
+
+
+def _answer(question: Question) -> _Steps:
+    """Have an answer written, with what tools it takes; yield what it waits for, to be told the
+    outcome; return whether the answer was sent.
 
     Raises ModelFailed where there is none. What was done before is on record and not done again.
     """
@@ -99,7 +146,8 @@ def _answer(question: Question) -> bool:
     while True:
         messages = conversation(question.thread, question.newest)
         rounds = question.newest.tool_rounds.count()
-        written = write(
+        written = yield partial(
+            write,
             model=question.holds.llm_model,
             system_stable=question.system_stable,
             system_now=question.system_now,
@@ -122,10 +170,12 @@ def _answer(question: Question) -> bool:
             return False
         if held is not None:
             return _send(question, held[1], asks_about=one)
-        outcomes = text_tools.use_all(question.tools, calls, words_of_person(messages))
+        outcomes = yield partial(
+            text_tools.use_all, question.tools, calls, words_of_person(messages)
+        )
         text_tools.note_results(one.pk, outcomes)
         confirmed = confirmed if yes is None else None
-        if not _go_on(question):
+        if not _keep(question):
             return False
 
 
@@ -257,7 +307,7 @@ def _begin(
 
 
 @transaction.atomic
-def _go_on(question: Question) -> bool:
+def _keep(question: Question) -> bool:
     """Hold the thread for the next step; False if something came in between."""
     thread = _still_mine(question)
     if thread is None:

@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Suppression
+from accounts.runs import Runs
 from accounts.suppression import suppress
 from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
@@ -27,6 +28,8 @@ from sms.window import take_back
 
 log = structlog.get_logger(__name__)
 
+# Each waits for the carrier most of the time.
+_runs = Runs(at_once=4)
 # A run of the queue ends then, well before its task would be killed; the next one goes on.
 RUN_AT_MOST_S = 30.0
 # Pauses after attempts that did not reach the carrier; after the last, the text has failed.
@@ -43,6 +46,10 @@ def send_due() -> int:
 
     Safe to run any number of times at once: each run takes other parts.
     """
+    return _runs.do(_send_all)
+
+
+def _send_all() -> int:
     until, sent = time.monotonic() + RUN_AT_MOST_S, 0
     while time.monotonic() < until:
         part = claim_next()

@@ -194,33 +194,6 @@ def test_the_sid_of_another_call_is_not_taken():
     assert attempt.status == "pending"
 
 
-def test_a_process_dials_in_few_threads_and_forgets_nobody_who_asked(monkeypatch: Any):
-    runs = [dialling._runs.acquire(blocking=False) for _ in range(dialling.RUNS_AT_ONCE)]
-    assert all(runs)
-    looked: list[int] = []
-
-    def look() -> int:
-        if not looked:  # somebody asks while this run is at its end
-            looked.append(1)
-            dialling._runs.acquire()
-            assert dialling.dial_due() == 0
-            dialling._runs.release()
-        else:
-            looked.append(2)
-        return 0
-
-    monkeypatch.setattr(dialling, "_dial_all", look)
-
-    assert dialling.dial_due() == 0
-    assert looked == []
-    for _ in range(2):
-        dialling._runs.release()
-    dialling.dial_due()
-    assert looked == [1, 2]
-    for _ in range(dialling.RUNS_AT_ONCE - 2):
-        dialling._runs.release()
-
-
 def test_a_turn_that_a_wrong_clock_gave_out_holds_nobody_up():
     calls(3)
     assert turns(NOW, 1) == [0]

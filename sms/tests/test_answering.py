@@ -1,5 +1,6 @@
 import inspect
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ import agents.model
 from accounts.models import Account, Suppression
 from accounts.suppression import is_suppressed, suppress
 from agents.history import remember
+from agents.model import ModelFailed, Written
 from agents.models import Agent, Note, PhoneNumber
 from agents.tests.model_side import ModelServer, running_model
 from agents.text_prompt import text_prompt
@@ -20,7 +22,7 @@ from sms import answering, recovery, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
 from sms.inbound import receive
 from sms.models import Arrival, Thread
-from sms.tests.answered import answer_after, answers
+from sms.tests.answered import answer_after, answers, with_meanwhile
 from sms.tests.stored import newest
 from sms.tests.twilio_side import texts_us
 
@@ -32,16 +34,13 @@ def model(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServe
     """The model; what the test does ``meanwhile`` happens once its answer is written."""
     with running_model() as running:
         settings.ANTHROPIC_API_URL = running.url
-        write = agents.model.write
 
-        def and_meanwhile(**request: Any) -> Any:
-            written = write(**request)
-            if running.meanwhile is not None:
-                running.meanwhile()
-                running.meanwhile = None
-            return written
+        def meanwhile() -> None:
+            happens, running.meanwhile = running.meanwhile, None
+            if happens is not None:
+                happens()
 
-        monkeypatch.setattr(answering, "write", and_meanwhile)
+        with_meanwhile(monkeypatch, agents.model.write, meanwhile)
         yield running
 
 
@@ -126,6 +125,34 @@ def test_several_texts_within_a_few_seconds_get_one_answer(model: ModelServer):
         {"role": "user", "content": "Hi\nIs it still on?\nAt 3?"}
     ]
     assert set(thread.messages.inbound().values_list("reply", flat=True)) == {"answered"}
+
+
+def test_answers_are_written_side_by_side_and_one_that_fails_harms_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    all_at_once = threading.Barrier(3, timeout=10)
+
+    def written(**request: Any) -> Written:
+        all_at_once.wait()
+        if "Never" in str(request["messages"]):
+            raise ModelFailed("overloaded_error")
+        return Written("It is at 3 pm.")
+
+    monkeypatch.setattr(answering, "write", written)
+    first, second, third = ThreadFactory.create_batch(3, open=True)
+    texts_us(first.number, "When?")
+    texts_us(second.number, "Never?")
+    texts_us(third.number, "When?")
+
+    assert answer_after(5) == 2
+
+    assert (answers(first), answers(second), answers(third)) == (
+        ["It is at 3 pm."],
+        [],
+        ["It is at 3 pm."],
+    )
+    second.refresh_from_db()
+    assert second.answer_failures == 1
 
 
 def test_a_text_that_comes_while_an_answer_is_written_is_answered_with_it(model: ModelServer):

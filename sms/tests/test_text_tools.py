@@ -19,7 +19,7 @@ from agents.tests.model_side import ModelServer
 from sms import sending, text_tools
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Thread, ToolRound
-from sms.tests.answered import answer_after, answers
+from sms.tests.answered import answer_after, answers, with_meanwhile
 from sms.tests.twilio_side import takes_texts, texts_us
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
@@ -193,14 +193,9 @@ def test_a_text_that_comes_while_a_tool_works_finds_it_done(
     CalendarFactory.create(number=thread.number)
     model.answers = [[BOOKING], "Booked, and yes, there is parking."]
     texts_us(thread.number, "Friday at 10 please")
-    use_all = text_tools.use_all
-
-    def and_meanwhile(*asked: Any) -> Any:
-        outcomes = use_all(*asked)
-        texts_us(thread.number, "Is there parking?")
-        return outcomes
-
-    monkeypatch.setattr(text_tools, "use_all", and_meanwhile)
+    with_meanwhile(
+        monkeypatch, text_tools.use_all, lambda: texts_us(thread.number, "Is there parking?")
+    )
 
     assert answer_after(5) == 0
     assert answer_after(20) == 1
