@@ -8,30 +8,23 @@ import re
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Suppression
 from accounts.runs import Runs
-from accounts.suppression import TEXT, is_suppressed
-from agents.effective import Effective, effective
-from agents.history import memory_of
 from agents.model import ModelFailed, Written, write
-from agents.models import Agent, PhoneNumber
-from agents.text_prompt import TextFacts, text_prompt, text_variables
-from agents.tools.base import Tool, ToolCall
+from agents.tools.base import ToolCall
 from sms import text_tools, turns
 from sms.confirmations import confirmation
 from sms.conversation import conversation, words_of_person
-from sms.inbound import FOR_HUMANS, MAY_REFUSE, answering_agent, opt_out
-from sms.known_numbers import known_numbers
-from sms.models import Message, Thread
+from sms.inbound import MAY_REFUSE, opt_out
+from sms.models import Message
+from sms.questions import Question, hold, put_off, still_mine, take_next
 from sms.services import send_text
 from sms.tool_models import ToolRound
 
@@ -44,9 +37,6 @@ AT_ONCE = 16
 _runs = Runs(at_once=1)
 # Threads that come due while others are answered are looked for this often.
 LOOK_AGAIN_S = 0.25
-WRITING_AT_MOST = timedelta(seconds=110)
-# Pauses after failures; after the last, a person is asked to look.
-PAUSES_S = (5, 20)
 # A run takes no more threads then, well before its task would be killed; the next one goes on …
 RUN_AT_MOST_S = 20.0
 # … and an answer takes no more tools.
@@ -68,21 +58,6 @@ OPT_OUT_TOOL = {
 
 # Yields what waits for the model or for tools, is sent what came of it; returns if it was sent.
 type _Steps = Generator[Callable[[], Any], Any, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be answered: the thread as it was when the worker took it."""
-
-    thread: Thread
-    newest: Message
-    agent: Agent
-    number: PhoneNumber
-    holds: Effective
-    system_stable: str
-    system_now: str
-    tools: tuple[Tool, ...]
-    confirmed: ToolRound | None  # the proposal to which the texts are a yes
 
 
 def answer_due() -> int:
@@ -109,7 +84,7 @@ def _answer_all() -> int:
 
         while True:
             while len(under_way) < AT_ONCE and time.monotonic() < until:
-                if (question := _take_next()) is None:
+                if (question := take_next()) is None:
                     break
                 sent += go_on(question, _answer(question))
             if not under_way:
@@ -131,7 +106,7 @@ def _go_on(question: Question, steps: _Steps, done: Future[Any] | None) -> Calla
         log.warning("text_not_answered", thread=question.thread.pk, why=str(failure))
     except Exception:  # one conversation's trouble must not come back for ever
         log.exception("text_not_answered", thread=question.thread.pk)
-    _fail(question)
+    put_off(question)
     return False
 
 
@@ -196,88 +171,6 @@ def _plain(text: str) -> str:
 
 
 @transaction.atomic
-def _take_next() -> Question | None:
-    """Hold the next thread that is due; those that nobody may answer are settled on the way."""
-    now = timezone.now()
-    while (thread := turns.next_due(now)) is not None:
-        try:
-            question = _take(thread, now)
-        except DatabaseError:
-            raise
-        except Exception:  # as with one that is being answered
-            log.exception("text_not_answered", thread=thread.pk)
-            _put_off(thread)
-            continue
-        if question is not None:
-            return question
-    return None
-
-
-def _take(thread: Thread, now: datetime) -> Question | None:
-    newest = turns.newest_waiting(thread)
-    number = known_numbers([thread.number_id or 0]).get(thread.number_id or 0)
-    if newest is None:
-        turns.close(thread)
-        return None
-    if number is None:
-        _leave(thread, Reply.NO_AGENT)
-        return None
-    thread.account = number.account
-    if thread.agent_id is not None and thread.agent_id == number.agent_id:
-        thread.agent = number.agent
-    # What counts is when they wrote, not when a worker gets to it.
-    agent = answering_agent(thread, number, newest.created_at)
-    stop = _must_not(thread)
-    if stop or isinstance(agent, str):
-        _leave(thread, stop or str(agent))
-        return None
-    turns.hold(thread, now + WRITING_AT_MOST)
-    return _question(thread, newest, agent, number, now)
-
-
-def _leave(thread: Thread, reply: str) -> None:
-    """Leave the texts that wait without an answer, and tell a person who is to look."""
-    thread.needs_human = thread.needs_human or FOR_HUMANS.get(Reply(reply), "")
-    turns.close(thread, reply)
-
-
-def _question(
-    thread: Thread, newest: Message, agent: Agent, number: PhoneNumber, now: datetime
-) -> Question:
-    holds = effective(agent, number)
-    facts = TextFacts(
-        our_number=thread.our_number,
-        their_number=thread.their_number,
-        now=now,
-        context=thread.context_prompt if thread.is_open(newest.created_at) else "",
-    )
-    memory = memory_of(agent, number, thread.their_number, before=now, in_thread=True)
-    stable, of_now = text_prompt(
-        agent=agent, number=number, facts=replace(facts, memory=memory.sections)
-    )
-    values = text_variables(agent, facts) | {"caller_history": memory.history}
-    return Question(
-        thread=thread,
-        newest=newest,
-        agent=agent,
-        number=number,
-        holds=holds,
-        system_stable=stable,
-        system_now=of_now,
-        tools=text_tools.tools_of(thread, number, memory, holds, values),
-        confirmed=text_tools.confirmed_proposal(thread, newest, holds.start_language),
-    )
-
-
-def _must_not(thread: Thread) -> str:
-    if thread.taken_over_at is not None:
-        return Reply.HUMAN
-    if is_suppressed(thread.account, thread.their_number, TEXT):
-        return Reply.OPT_OUT
-    return ""
-
-
-@transaction.atomic
 def _begin(
     question: Question,
     written: Written,
@@ -287,7 +180,7 @@ def _begin(
 ) -> ToolRound | None:
     """Put on record that tools are about to be used, which uses up the ``yes`` to a proposal, or
     that one is ``held`` for the person's; None if something came in between."""
-    thread, calls = _still_mine(question), written.tool_calls
+    thread, calls = still_mine(question), written.tool_calls
     if thread is None or question.newest.tool_rounds.filter(number=number).exists():
         return None
     now = timezone.now()
@@ -302,30 +195,25 @@ def _begin(
         results=text_tools.held_results(calls, held) if held else {},
         proposal=text_tools.proposal_of(held) if held else "",
     )
-    _hold(question, thread, now)
+    hold(question, thread, now)
     return one
 
 
 @transaction.atomic
 def _keep(question: Question) -> bool:
     """Hold the thread for the next step; False if something came in between."""
-    thread = _still_mine(question)
+    thread = still_mine(question)
     if thread is None:
         return False
-    _hold(question, thread, timezone.now())
+    hold(question, thread, timezone.now())
     return True
-
-
-def _hold(question: Question, thread: Thread, now: datetime) -> None:
-    turns.hold(thread, now + WRITING_AT_MOST)
-    question.thread.answer_due_at = thread.answer_due_at
 
 
 @transaction.atomic
 def _send(question: Question, words: str, asks_about: ToolRound | None = None) -> bool:
     """Send an answer, unless something came in between: then what came decides. With
     ``asks_about`` it is the question that a proposal waits for."""
-    thread = _still_mine(question)
+    thread = still_mine(question)
     if thread is None:
         return False
     answer = send_text(
@@ -348,7 +236,7 @@ def _send(question: Question, words: str, asks_about: ToolRound | None = None) -
 @transaction.atomic
 def _stop(question: Question) -> None:
     """The model understood that the person wants to be left alone: confirm once, then silence."""
-    thread = _still_mine(question)
+    thread = still_mine(question)
     if thread is None:
         return
     is_new = opt_out(question.newest, Suppression.Source.SMS_PLAIN, phrase="opt_out tool")
@@ -362,34 +250,3 @@ def _stop(question: Question) -> None:
             body=confirmation(question.holds.start_language),
             origin=Message.Origin.OPT_OUT,
         )
-
-
-def _still_mine(question: Question) -> Thread | None:
-    """Lock the thread; None if a text, an opt-out or an operator came while the model wrote, or
-    another worker has it: each of them moves the time at which the thread comes due."""
-    thread = turns.lock(question.thread.pk)
-    if thread is None or thread.answer_due_at != question.thread.answer_due_at:
-        return None
-    thread.account = question.thread.account
-    if stop := _must_not(thread):
-        _leave(thread, stop)
-        return None
-    return thread
-
-
-@transaction.atomic
-def _fail(question: Question) -> None:
-    if (thread := _still_mine(question)) is not None:
-        _put_off(thread)
-
-
-def _put_off(thread: Thread) -> None:
-    """Have the thread answered later; after several failures have a person look."""
-    if thread.answer_failures < len(PAUSES_S):
-        pause = timedelta(seconds=PAUSES_S[thread.answer_failures])
-        thread.answer_due_at = timezone.now() + pause
-        thread.answer_failures += 1
-        thread.save(update_fields=["answer_due_at", "answer_failures"])
-        return
-    thread.needs_human = "No automatic answer could be written."
-    turns.close(thread, Reply.FAILED)

@@ -16,7 +16,7 @@ from accounts.factories import UserFactory
 from accounts.models import Suppression
 from accounts.suppression import lift, suppress
 from agents.factories import NoteFactory
-from sms import answering
+from sms import answering, questions
 from sms.factories import PERSON, MessageFactory, ThreadFactory
 from sms.models import Message, Thread, ToolRound
 from sms.tests.twilio_side import texts_us
@@ -131,7 +131,7 @@ def test_what_an_operator_answers_the_agent_does_not_answer_too(operator: Client
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
-        question = answering._take_next()  # an answer is being written
+        question = questions.take_next()  # an answer is being written
         assert question is not None
 
         operator.post(f"/admin/sms/thread/{thread.pk}/write/", {"body": "Yes, at 3."})

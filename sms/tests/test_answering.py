@@ -18,7 +18,7 @@ from agents.model import ModelFailed, Written
 from agents.models import Agent, Note, PhoneNumber
 from agents.tests.model_side import ModelServer, running_model
 from agents.text_prompt import text_prompt
-from sms import answering, recovery, services
+from sms import answering, questions, recovery, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
 from sms.inbound import receive
 from sms.models import Arrival, Thread
@@ -335,7 +335,7 @@ def test_a_killed_workers_thread_comes_due_again(model: ModelServer):
     thread = ThreadFactory.create(open=True)
     texts_us(thread.number, "Is it still on?")
     with time_machine.travel(timezone.now() + timedelta(seconds=5)):
-        assert answering._take_next() is not None  # and dies
+        assert questions.take_next() is not None  # and dies
 
     assert answer_after(30) == 0
     assert answer_after(130) == 1
@@ -440,7 +440,7 @@ def test_a_conversation_that_cannot_be_put_to_the_model_holds_up_no_other(
             raise ValueError("unforeseen")
         return text_prompt(**about)
 
-    monkeypatch.setattr(answering, "text_prompt", goes_wrong)
+    monkeypatch.setattr(questions, "text_prompt", goes_wrong)
 
     assert [answer_after(seconds) for seconds in (5, 15, 60, 120)] == [1, 0, 0, 0]
 
