@@ -19,7 +19,7 @@ from accounts.models import Suppression
 from accounts.runs import Runs
 from agents.model import ModelFailed, Written, write
 from agents.tools.base import ToolCall
-from sms import text_tools, turns
+from sms import nudges, text_tools, turns
 from sms.confirmations import confirmation
 from sms.conversation import conversation, words_of_person
 from sms.inbound import MAY_REFUSE, opt_out
@@ -83,14 +83,16 @@ def _answer_all() -> int:
             return 0
 
         while True:
-            while len(under_way) < AT_ONCE and time.monotonic() < until:
-                if (question := take_next()) is None:
-                    break
-                sent += go_on(question, _answer(question))
+            finished = wait(under_way, LOOK_AGAIN_S, FIRST_COMPLETED).done if under_way else ()
+            with nudges.one_to_send():
+                for done in finished:
+                    sent += go_on(*under_way.pop(done), done)
+                while len(under_way) < AT_ONCE and time.monotonic() < until:
+                    if (question := take_next()) is None:
+                        break
+                    sent += go_on(question, _answer(question))
             if not under_way:
                 return sent
-            for done in wait(under_way, LOOK_AGAIN_S, FIRST_COMPLETED).done:
-                sent += go_on(*under_way.pop(done), done)
 
 
 def _go_on(question: Question, steps: _Steps, done: Future[Any] | None) -> Callable[[], Any] | bool:

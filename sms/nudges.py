@@ -1,5 +1,9 @@
 """Wake a worker. Rows are committed before a nudge goes, and beat finds what a lost one left."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from celery import current_app
 
 # By name: what is enqueued here imports what calls this.
@@ -8,9 +12,28 @@ ANSWER = "sms.tasks.answer"
 TAKE_IN = "sms.tasks.take_in"
 
 
+_gathered = threading.local()
+
+
 def send() -> None:
     """Have a worker send the texts that are due."""
-    current_app.send_task(SEND)
+    if hasattr(_gathered, "is_due"):
+        _gathered.is_due = True
+    else:
+        current_app.send_task(SEND)
+
+
+@contextmanager
+def one_to_send() -> Iterator[None]:
+    """Let this thread's nudges to ``send`` within be one, at the end. Not to be nested."""
+    _gathered.is_due = False
+    try:
+        yield
+    finally:
+        is_due = _gathered.is_due
+        del _gathered.is_due
+        if is_due:
+            send()
 
 
 def take_in() -> None:
