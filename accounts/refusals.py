@@ -13,7 +13,7 @@ be about a time of day, so what was certain becomes likely and what was likely i
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,11 +68,15 @@ class Refusal:
         return self.phrase.split(".")[1] if not self.needs_confirmation else "likely"
 
 
+# Its name in the data, the words with which it may begin, and itself.
+type _Phrase = tuple[str, frozenset[str], re.Pattern[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Language:
     code: str
-    certain: tuple[tuple[str, re.Pattern[str]], ...]
-    likely: tuple[tuple[str, re.Pattern[str]], ...]
+    certain: tuple[_Phrase, ...]
+    likely: tuple[_Phrase, ...]
     not_if: re.Pattern[str]
     ask_if: re.Pattern[str]
     voice_only: re.Pattern[str]
@@ -113,9 +117,10 @@ def question(language: str) -> str:
 
 
 def _in_sentence(language: _Language, sentence: str) -> tuple[str, str, bool] | None:
+    words = frozenset(sentence.split())
     for phrases, certain in ((language.certain, True), (language.likely, False)):
-        for phrase, pattern in phrases:
-            if (match := pattern.search(sentence)) is None:
+        for phrase, first_words, pattern in phrases:
+            if first_words.isdisjoint(words) or (match := pattern.search(sentence)) is None:
                 continue
             if language.not_if.search(sentence):
                 return None
@@ -178,10 +183,13 @@ def _language(code: str, data: dict[str, Any]) -> _Language:
     def compiled(patterns: Iterable[str]) -> re.Pattern[str]:
         return re.compile("|".join(rf"(?<!\w){_regex(one, symbols)}" for one in patterns))
 
-    def phrases(strength: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    def phrases(strength: str) -> tuple[_Phrase, ...]:
+        named = (
+            (name, [one] if isinstance(one, str) else one) for name, one in data[strength].items()
+        )
         return tuple(
-            (f"{code}.{strength}.{name}", compiled([given] if isinstance(given, str) else given))
-            for name, given in data[strength].items()
+            (f"{code}.{strength}.{name}", _first_words(patterns), compiled(patterns))
+            for name, patterns in named
         )
 
     return _Language(
@@ -195,6 +203,24 @@ def _language(code: str, data: dict[str, Any]) -> _Language:
         data["words"]["done"],
         data["words"]["ask"],
     )
+
+
+def _first_words(patterns: Iterable[str]) -> frozenset[str]:
+    """Return the words of which a sentence must have one for any of ``patterns`` to fit: looking
+    them up is far quicker than the expressions are. Raises ValueError if one begins with no word.
+    """
+    return frozenset(word for pattern in patterns for word in _firsts_of(pattern))
+
+
+def _firsts_of(pattern: str) -> Iterator[str]:
+    for found in _TOKENS.finditer(pattern):
+        options = [found["word"]] if found["word"] else found["choice"].split("|")
+        if any(option.split()[:1] in (["*"], ["#"], ["<end>"]) for option in options):
+            break
+        yield from (word for option in options for word in _plain(option).split()[:1])
+        if all(option.strip() for option in options):
+            return
+    raise ValueError(f"begins with no word: {pattern}")
 
 
 def _regex(pattern: str, symbols: dict[str, str]) -> str:

@@ -30,8 +30,12 @@ def test_where_nothing_is_to_be_sent_nobody_is_woken(sent: list[str]):
 
 
 def test_what_was_committed_before_something_broke_is_sent(sent: list[str]):
-    with pytest.raises(LookupError), nudges.one_to_send():
-        nudges.send()
-        raise LookupError
+    def commits_and_breaks() -> None:
+        with nudges.one_to_send():
+            nudges.send()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        commits_and_breaks()
 
     assert sent == ["sms.tasks.send"]
