@@ -74,3 +74,12 @@ def _empty_valkey() -> None:
     """Give each test an empty Valkey database: no cached answer, queued task or limit is left."""
     if settings.EMBEDDED_VALKEY:
         cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _texts_come_in_within_a_tests_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sms import intake
+    from sms.tests.djangos_connection import DjangosConnection
+
+    for writer in (intake._texts, intake._reports):
+        monkeypatch.setattr(writer, "database", DjangosConnection())

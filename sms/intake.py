@@ -11,13 +11,12 @@ Django's layers around a request cost more than all that is done with one.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
-from django.db import InterfaceError, OperationalError, connection
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from prometheus_client import Histogram
 
 from accounts.requests import new_request_id
@@ -25,6 +24,7 @@ from carriers import twiml
 from sms import knocks, nudges
 from sms.arrivals import take_in_now
 from sms.inbound import takes_effect_at_once
+from sms.intake_connection import Database, IntakeConnection, beside
 from sms.knocks import Knock, Outcome
 from sms.models import Arrival
 
@@ -97,8 +97,7 @@ async def _commit(writer: "_Writer", scope: Mapping[str, Any], receive: Any) -> 
     try:
         outcome = await writer.write(Knock(scope["path"], query, form, signature))
         if isinstance(outcome, Arrival) and takes_effect_at_once(outcome):
-            async with ThreadSensitiveContext():  # a thread of its own: others need not wait
-                await sync_to_async(_take_in_now)(outcome)
+            await beside(_take_in_now, outcome)
     except Exception as failure:
         # The carrier tries once more, and then its own list has the text (sms/recovery.py), and we
         # ask how ours fares (sms/statuses.py).
@@ -122,28 +121,21 @@ def _take_in_now(arrival: Arrival) -> None:
     except Exception as failure:
         # It is stored: it will have its turn.
         log.error("text_not_taken_in", error=type(failure).__name__)
-    finally:
-        _give_back_connection()
-
-
-def _give_back_connection() -> None:
-    """Give a thread's connection back to the pool, as Django does after a request of its own."""
-    if not connection.in_atomic_block:
-        connection.close()
 
 
 # --- writing ------------------------------------------------------------------------------------
 
 
+type _Store = Callable[[Sequence[Knock], Database], Awaitable[list[Outcome]]]
+
+
 class _Writer:
     """Commits knocks, one batch at a time: what comes while one is written goes with the next."""
 
-    def __init__(self, store: Callable[[Sequence[Knock]], list[Outcome]]) -> None:
+    def __init__(self, store: _Store) -> None:
         self._store = store
-        self._in_thread = sync_to_async(self._commit)
-        # Never left, so its thread and that thread's connection wrapper stay: a text waits behind
-        # no report, and behind no page's queries.
-        self._thread = ThreadSensitiveContext()
+        # Its own: a text waits behind no report, and behind no page's queries.
+        self.database: Database = IntakeConnection()
         self._waiting: list[tuple[Knock, asyncio.Future[Outcome]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -156,12 +148,11 @@ class _Writer:
         return await outcome
 
     async def _write_all(self) -> None:
-        SyncToAsync.thread_sensitive_context.set(self._thread)  # in this task's own context
         while batch := self._waiting:
             self._waiting = []
             try:
-                found: Sequence[Outcome | Exception] = await self._in_thread(
-                    [knock for knock, _ in batch]
+                found: Sequence[Outcome | Exception] = await self._store(
+                    [knock for knock, _ in batch], self.database
                 )
             except Exception as failure:
                 found = [failure] * len(batch)
@@ -172,19 +163,6 @@ class _Writer:
                     outcome.set_exception(one)
                 else:
                     outcome.set_result(one)
-
-    def _commit(self, batch: Sequence[Knock]) -> list[Outcome]:
-        """Store knocks; over another connection, if the first has broken meanwhile: what is stored
-        twice is stored once."""
-        try:
-            return self._store(batch)
-        except (OperationalError, InterfaceError):
-            if connection.in_atomic_block:
-                raise
-            connection.close()
-            return self._store(batch)
-        finally:
-            _give_back_connection()
 
 
 class _Nudge:

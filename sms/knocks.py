@@ -12,13 +12,13 @@ from urllib.parse import parse_qs
 
 import structlog
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from accounts.encryption import decrypted
 from carriers import twilio
 from carriers.knocks import whole_number
 from sms.inbound import refuse_at_removed_number
+from sms.intake_connection import Database, beside
 from sms.models import Arrival
 from sms.statuses import STATUS, rank
 
@@ -102,33 +102,35 @@ _known: dict[str, _Number] = {}
 _KNOWN_AT_MOST = 10_000
 
 
-def store_texts(knocks: Sequence[Knock]) -> list[Outcome]:
+async def store_texts(knocks: Sequence[Knock], database: Database) -> list[Outcome]:
     """Commit those texts that are signed; return what each came to.
 
     In one statement, where their numbers are known here and have not changed.
     """
-    outcomes = _store_checked(knocks, _known)
+    outcomes = await _store_checked(knocks, _known, database)
     # Of a number not known here, or known wrongly; or not signed.
     if again := [place for place, one in enumerate(outcomes) if one is None]:
         rest = [knocks[place] for place in again]
-        numbers = _ask_numbers(rest)
-        for place, knock, one in zip(again, rest, _store_checked(rest, numbers), strict=True):
+        numbers = await _ask_numbers(rest, database)
+        stored = await _store_checked(rest, numbers, database)
+        for place, knock, one in zip(again, rest, stored, strict=True):
             is_known = knock.form.get("To", "") in numbers
-            outcomes[place] = one if is_known else _of_unknown_number(knock)
+            outcomes[place] = one if is_known else await _of_unknown_number(knock, database)
     return outcomes
 
 
-def _ask_numbers(knocks: Sequence[Knock]) -> dict[str, _Number]:
-    with connection.cursor() as cursor:
-        cursor.execute(_NUMBERS, [[knock.form.get("To", "") for knock in knocks]])
-        found = {phone_number: _Number(*fields) for phone_number, *fields in cursor.fetchall()}
+async def _ask_numbers(knocks: Sequence[Knock], database: Database) -> dict[str, _Number]:
+    rows = await database.rows(_NUMBERS, [[knock.form.get("To", "") for knock in knocks]])
+    found = {phone_number: _Number(*fields) for phone_number, *fields in rows}
     if len(_known) > _KNOWN_AT_MOST:
         _known.clear()
     _known.update(found)
     return found
 
 
-def _store_checked(knocks: Sequence[Knock], numbers: Mapping[str, _Number]) -> list[Outcome]:
+async def _store_checked(
+    knocks: Sequence[Knock], numbers: Mapping[str, _Number], database: Database
+) -> list[Outcome]:
     """Commit the texts that their number's carrier signed, going by ``numbers``, if those are still
     so; None for the others."""
     outcomes: list[Outcome] = [None] * len(knocks)
@@ -147,9 +149,8 @@ def _store_checked(knocks: Sequence[Knock], numbers: Mapping[str, _Number]) -> l
         )
     if not rows:
         return outcomes
-    with connection.cursor() as cursor:
-        cursor.execute(_STORE_TEXTS, [list(column) for column in zip(*rows, strict=True)])
-        stored = {place for (place,) in cursor.fetchall()}
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    stored = {place for (place,) in await database.rows(_STORE_TEXTS, columns)}
     return [one if place in stored else None for place, one in enumerate(outcomes)]
 
 
@@ -168,18 +169,17 @@ def _text(knock: Knock, number: _Number) -> Arrival | None:
     )
 
 
-def _of_unknown_number(knock: Knock) -> Outcome:
+async def _of_unknown_number(knock: Knock, database: Database) -> Outcome:
     """Say whether an account of ours brought it: then it need not be brought again."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT account_id, auth_token FROM accounts_carrieraccount WHERE sid = %s",
-            [knock.form.get("AccountSid", "")],
-        )
-        accounts = [pk for pk, ciphertext in cursor.fetchall() if knock.is_signed(ciphertext)]
+    rows = await database.rows(
+        "SELECT account_id, auth_token FROM accounts_carrieraccount WHERE sid = %s",
+        [knock.form.get("AccountSid", "")],
+    )
+    accounts = [pk for pk, ciphertext in rows if knock.is_signed(ciphertext)]
     if not accounts:
         return None
     log.warning("text_to_unknown_number", message_sid=knock.sid)
-    refuse_at_removed_number(accounts, knock.form)
+    await beside(refuse_at_removed_number, accounts, knock.form)
     return False
 
 
@@ -226,32 +226,31 @@ class _Part:
     ciphertext: str
 
 
-def store_reports(knocks: Sequence[Knock]) -> list[Outcome]:
+async def store_reports(knocks: Sequence[Knock], database: Database) -> list[Outcome]:
     """Commit those reports that are signed and that are news, in one statement; return what each
     came to."""
     tokens = [parse_qs(knock.query).get("p", [""])[-1] for knock in knocks]
-    with connection.cursor() as cursor:
-        cursor.execute(_PARTS, [[token.replace("\0", "") for token in tokens]])
-        parts: dict[tuple[str, str], _Part] = {}
-        for token, *fields in cursor.fetchall():
-            part = _Part(*fields)
-            parts[token, part.account_sid] = part
-        outcomes: list[Outcome] = []
-        rows: list[tuple[int, str, str, int | None]] = []
-        for token, knock in zip(tokens, knocks, strict=True):
-            found = parts.get((token, knock.form.get("AccountSid", "")))
-            if found is None or not knock.is_signed(found.ciphertext):
-                outcomes.append(None)
-                continue
-            word = knock.form.get("MessageStatus", "")[:20]
-            # A part whose message at the carrier is not known yet learns it, whatever the word.
-            is_news = not found.carrier_sid or (
-                found.carrier_sid == knock.sid and rank(STATUS.get(word, "")) > rank(found.status)
-            )
-            outcomes.append(is_news)
-            if is_news:
-                error_code = whole_number(knock.form.get("ErrorCode", ""))
-                rows.append((found.pk, knock.sid, word, error_code))
-        if rows:
-            cursor.execute(_STORE_REPORTS, [list(column) for column in zip(*rows, strict=True)])
+    found = await database.rows(_PARTS, [[token.replace("\0", "") for token in tokens]])
+    parts: dict[tuple[str, str], _Part] = {}
+    for token, *fields in found:
+        part = _Part(*fields)
+        parts[token, part.account_sid] = part
+    outcomes: list[Outcome] = []
+    rows: list[tuple[int, str, str, int | None]] = []
+    for token, knock in zip(tokens, knocks, strict=True):
+        known = parts.get((token, knock.form.get("AccountSid", "")))
+        if known is None or not knock.is_signed(known.ciphertext):
+            outcomes.append(None)
+            continue
+        word = knock.form.get("MessageStatus", "")[:20]
+        # A part whose message at the carrier is not known yet learns it, whatever the word.
+        is_news = not known.carrier_sid or (
+            known.carrier_sid == knock.sid and rank(STATUS.get(word, "")) > rank(known.status)
+        )
+        outcomes.append(is_news)
+        if is_news:
+            error_code = whole_number(knock.form.get("ErrorCode", ""))
+            rows.append((known.pk, knock.sid, word, error_code))
+    if rows:
+        await database.rows(_STORE_REPORTS, [list(column) for column in zip(*rows, strict=True)])
     return outcomes

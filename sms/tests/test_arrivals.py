@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 from asgiref.sync import async_to_sync
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.suppression import is_suppressed
@@ -115,23 +115,6 @@ def test_a_text_that_could_not_be_committed_is_not_acknowledged(monkeypatch: pyt
     assert brings(number).status_code == 500
 
     assert not Arrival.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_that_broke_meanwhile_costs_no_text():
-    number = PhoneNumberFactory.create()
-    brings(number)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        [[pid]] = cursor.fetchall()
-    broken = connection.copy()
-    with broken.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-    broken.close()
-
-    assert brings(number).status_code == 200
-
-    assert Arrival.objects.count() == 2
 
 
 def test_a_number_that_moved_to_another_owner_keeps_nothing_of_the_first():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from asgiref.sync import async_to_sync
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from sms import intake, knocks, nudges, reports, statuses, tasks
 from sms.factories import MessageFactory, ThreadFactory, new_sid
 from sms.knocks import Knock
 from sms.models import Message, MessagePart, Report, Thread
+from sms.tests.djangos_connection import DjangosConnection
 from sms.tests.twilio_side import reports_on
 from webhooks.factories import EndpointFactory
 from webhooks.models import Event
@@ -252,13 +254,15 @@ def test_who_is_erased_as_a_report_comes_costs_no_other_its_report(monkeypatch: 
         for part in (gone, other)
     ]
 
-    def signed(knock: Knock, ciphertext: str) -> bool:
-        Thread.objects.filter(pk=gone.thread_id).delete()
-        return True
+    class ErasesInBetween(DjangosConnection):
+        async def rows(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
+            if statement == knocks._STORE_REPORTS:
+                await Thread.objects.filter(pk=gone.thread_id).adelete()
+            return await super().rows(statement, values)
 
-    monkeypatch.setattr(Knock, "is_signed", signed)
+    monkeypatch.setattr(Knock, "is_signed", lambda *_: True)
 
-    knocks.store_reports(brought)
+    async_to_sync(knocks.store_reports)(brought, ErasesInBetween())
 
     assert [report.part_id for report in Report.objects.all()] == [other.pk]
 
