@@ -52,6 +52,7 @@ def test_a_database_that_does_not_answer_is_given_up_in_time(
     database: IntakeConnection, monkeypatch: pytest.MonkeyPatch
 ):
     async def slow_then_quick() -> int:
+        await database.rows("SELECT 1", [])  # it is open
         monkeypatch.setattr(intake_connection, "AT_MOST_S", 0.05)
         with pytest.raises(TimeoutError):
             await database.rows("SELECT pg_sleep(60)", [])
