@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.steps import by_itself
 from agents.models import PhoneNumber
 from carriers import twilio
 from carriers.errors import CarrierError
@@ -51,7 +52,8 @@ def recover_received(now: datetime | None = None) -> int:
         if cache.add(f"texts-listed:{pk}", 1, LOOK_EVERY.total_seconds()):
             cache.set(_LAST, pk, None)
             looked += 1
-            found += sum(_recover(number, now) for number in numbers.filter(pk=pk))
+            with by_itself(f"recovering texts of number {pk}"):
+                found += sum(_recover(number, now) for number in numbers.filter(pk=pk))
     return found
 
 
@@ -97,10 +99,15 @@ def _recover(number: PhoneNumber, now: datetime) -> int:
         and text.created_at is not None
         and number.created_at < text.created_at < now - LEAVE_TO_WEBHOOK
     ]
-    found = sum(receive(arrival) is not None for arrival in lost)
+    found = done = 0
+    for arrival in lost:
+        with by_itself(f"recovering text {arrival.carrier_sid}"):
+            found += receive(arrival) is not None
+            done += 1
     if found:
         log.warning("texts_recovered", number=number.pk, count=found)
-    cache.set(key, now, None)
+    if done == len(lost):  # else all of them are looked at again
+        cache.set(key, now, None)
     return found
 
 

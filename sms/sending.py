@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.models import Suppression
 from accounts.runs import Runs
+from accounts.steps import by_itself
 from accounts.suppression import suppress
 from carriers import twilio
 from carriers.errors import Ambiguous, CarrierError, Refused, Unavailable
@@ -154,7 +155,8 @@ def reconcile(now: datetime | None = None) -> None:
         status=MessagePart.Status.SENDING, sending_at__lt=now - SENDING_AT_MOST
     )
     for pk in overdue.values_list("pk", flat=True):
-        _doubt_outcome(pk, "the sending process died on the way")
+        with by_itself(f"doubting the outcome of text part {pk}"):
+            _doubt_outcome(pk, "the sending process died on the way")
     unknown = (
         MessagePart.objects.filter(status=MessagePart.Status.UNKNOWN)
         .select_related("thread__number__carrier_account", "message")
@@ -162,7 +164,8 @@ def reconcile(now: datetime | None = None) -> None:
     )
     for part in unknown:
         MessagePart.objects.filter(pk=part.pk).update(check_at=now)  # the others first next time
-        _look_for(part, now)
+        with by_itself(f"settling text part {part.pk}"):
+            _look_for(part, now)
 
 
 def _look_for(part: MessagePart, now: datetime) -> None:

@@ -8,6 +8,7 @@ import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.steps import by_itself
 from carriers import twilio
 from carriers.errors import CarrierError, Refused
 from sms import failures, news
@@ -224,7 +225,8 @@ def ask_about_silent(now: datetime | None = None) -> int:
         # Taken by one sweep, where two run at once.
         mine = MessagePart.objects.filter(pk=part.pk, check_at=part.check_at)
         if mine.update(check_at=_next_check(part, now)):
-            _ask(part)
+            with by_itself(f"asking about text part {part.pk}"):
+                _ask(part)
             asked += 1
         if time.monotonic() > until:
             break  # the carrier is slow, and workers have other work

@@ -15,7 +15,7 @@ from django.utils.http import http_date
 
 from accounts.suppression import is_suppressed
 from agents.models import PhoneNumber
-from sms import recovery, services
+from sms import inbound, recovery, services
 from sms.factories import PERSON, MessageFactory, ThreadFactory, new_sid
 from sms.models import Message, Thread
 from sms.tests.twilio_side import message_json, messages_url, texts_us
@@ -66,6 +66,28 @@ def test_a_text_that_no_webhook_brought_is_taken_in_as_of_when_it_was_written(
     assert timedelta(minutes=5) <= age < timedelta(minutes=6)
     thread.refresh_from_db()
     assert thread.answer_due_at is not None
+
+
+def test_a_lost_text_that_cannot_be_taken_in_holds_up_no_other_and_is_tried_again(
+    telco: Any, thread: Thread, monkeypatch: pytest.MonkeyPatch
+):
+    lists(thread, text("Bad"), text("Good"))
+    receive = inbound.receive
+
+    def may_fail(arrival: Any) -> Any:
+        if arrival.body == "Bad":
+            raise ValueError("unforeseen")
+        return receive(arrival)
+
+    monkeypatch.setattr(recovery, "receive", may_fail)
+    assert recovery.recover_received() == 1
+    assert [one.body for one in thread.messages.all()] == ["Good"]
+
+    monkeypatch.setattr(recovery, "receive", receive)
+    later = timezone.now() + timedelta(hours=2)
+    cache.delete(f"texts-listed:{thread.number_id}")
+    assert recovery.recover_received(later) == 1
+    assert sorted(one.body for one in thread.messages.all()) == ["Bad", "Good"]
 
 
 def test_a_lost_stop_still_stops(telco: Any, thread: Thread):

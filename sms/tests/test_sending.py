@@ -175,6 +175,29 @@ def test_a_lost_text_that_is_reported_after_all_comes_back_to_life(telco: Any):
     assert thread.window_open
 
 
+def test_a_doubtful_text_that_cannot_be_settled_holds_up_no_other(
+    telco: Any, monkeypatch: pytest.MonkeyPatch
+):
+    died = [text(ThreadFactory.create()) for _ in range(2)]
+    for _ in died:
+        assert claiming.claim_next() is not None
+    doubt = sending._doubt_outcome
+    broken, other = (part_of(message) for message in died)
+    looked: list[int] = []
+
+    def may_fail(part_pk: int, why: str) -> None:
+        if part_pk == broken.pk:
+            raise ValueError("unforeseen")
+        doubt(part_pk, why)
+
+    monkeypatch.setattr(sending, "_doubt_outcome", may_fail)
+    monkeypatch.setattr(sending, "_look_for", lambda part, now: looked.append(part.pk))
+    sending.reconcile(timezone.now() + timedelta(minutes=2))
+
+    assert [part_of(message).status for message in died] == ["sending", "unknown"]
+    assert looked == [other.pk]
+
+
 def test_while_the_carrier_does_not_answer_nothing_is_given_up(telco: Any):
     message = text(thread := ThreadFactory.create())
     responses.post(messages_url(thread), body=requests.ReadTimeout("slow"))
