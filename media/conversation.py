@@ -272,6 +272,16 @@ class Conversation:
     def _leave_deaf_at(self) -> int | None:
         return self._deafness.leave_at() if self._agent.reply is None else None
 
+    def _leave_deaf(self, t: int) -> bool:
+        """End the call if nobody has heard the caller for too long."""
+        due = self._leave_deaf_at()
+        if self.over or due is None or t < due:
+            return False
+        self._note("deaf_too_long")
+        words = self._phrases.deaf_goodbye
+        self._agent.say(t, "farewell", words, ends="failed", interruptible=False)
+        return True
+
     def _is_echo(self, t: int, text: str) -> bool:
         """Whether the transcriber heard our own words, where our ear has heard no voice at all."""
         began, said = self._agent.saying(t)
@@ -344,12 +354,8 @@ class Conversation:
             return
         if self._is_overtime(t):
             return
-        if (due := self._leave_deaf_at()) is not None and t >= due:
-            self._note("deaf_too_long")
-            words = self._phrases.deaf_goodbye
-            self._agent.say(t, "farewell", words, ends="failed", interruptible=False)
-            return
-        self._silence.look_at_clock(t)
+        if not self._leave_deaf(t):
+            self._silence.look_at_clock(t)
 
     def _settle(self, t: int) -> None:
         """When the agent has said all it had to say, it is the caller's turn, or the end."""
@@ -374,6 +380,7 @@ class Conversation:
             self._answer(TurnEnded(t, later.text, later.speech_ended), later.speech_ended)
         else:
             self._meeting.look_at_clock(t)  # what a machine said meanwhile
+        self._leave_deaf(t)  # what the agent had to say is said
 
     def _hand_over(self, to: Destination) -> None:
         turns = self.history.turns

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agents.tools.base import Outcome, ToolCall, ToolResult
@@ -245,6 +245,15 @@ def test_no_sequence_of_events_breaks_the_rules_of_speaking(call, timed):
 
 @settings(max_examples=300, deadline=None)
 @given(calls, steps)
+@example(  # nobody heard the caller for long, and only then the model was given up
+    LiveCallFactory.build(
+        direction="outbound",
+        max_duration_s=600,
+        voicemail_action="hangup",
+        extras={"hangup_on_ivr": False, "ivr_timeout_s": 240, "may_wait": False},
+    ),
+    [(0, (Words, "For appointments, press 1. For opening hours, press 2.")), (0, (HearingLost, 3))],
+)
 def test_no_sequence_of_events_leaves_a_call_stuck(call, timed):
     machine, watch, t = run(call, timed)
     limit = max(t, call.max_duration_s * 1000 + LAST_WORDS_MS)
