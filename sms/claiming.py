@@ -36,8 +36,7 @@ _BY_AGENTS = frozenset({Message.Origin.API, Message.Origin.CAMPAIGN, Message.Ori
 
 # Of one person's parts the first, and none while any is in doubt: a later one may have been
 # committed before it. Whoever writes at night is answered then, whatever waits for the morning.
-_DUE = """
-    SELECT part.id
+_READY = """
     FROM sms_messagepart AS part
     JOIN sms_thread AS thread ON thread.id = part.thread_id
     WHERE part.status = 'waiting' AND part.send_after <= %(now)s
@@ -51,6 +50,10 @@ _DUE = """
                     AND other.send_after > %(now)s AND other.message_id <> part.message_id
                 )
         )
+"""
+_DUE = f"""
+    SELECT part.id
+    {_READY}
         AND NOT EXISTS (
             SELECT 1 FROM sms_pace AS pace
             WHERE pace.key IN (thread.our_number, 'account:' || thread.account_id)
@@ -58,29 +61,17 @@ _DUE = """
         )
     ORDER BY part.id
     LIMIT 1
-"""
+"""  # noqa: S608 (constants)
 # When a part that is due, but for the pace, may go.
-_NEXT_AT = """
+_NEXT_AT = f"""
     SELECT min(
         (
             SELECT max(pace.next_at) FROM sms_pace AS pace
             WHERE pace.key IN (thread.our_number, 'account:' || thread.account_id)
         )
     )
-    FROM sms_messagepart AS part
-    JOIN sms_thread AS thread ON thread.id = part.thread_id
-    WHERE part.status = 'waiting' AND part.send_after <= %(now)s
-        AND NOT EXISTS (
-            SELECT 1 FROM sms_messagepart AS other
-            WHERE other.thread_id = part.thread_id
-                AND other.status IN ('waiting', 'sending', 'unknown')
-                AND (other.status <> 'waiting' OR other.id < part.id)
-                AND NOT (
-                    other.status = 'waiting' AND other.attempts = 0
-                    AND other.send_after > %(now)s AND other.message_id <> part.message_id
-                )
-        )
-"""
+    {_READY}
+"""  # noqa: S608 (constants)
 _THREAD = "SELECT * FROM sms_thread WHERE id = %s FOR NO KEY UPDATE"
 _TAKE = "UPDATE sms_messagepart SET status = %s, attempts = %s, sending_at = %s WHERE id = %s"
 _SENT = "UPDATE sms_message SET sent_at = %s WHERE id = %s"

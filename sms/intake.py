@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from prometheus_client import Histogram
 
 from accounts.requests import new_request_id
@@ -180,8 +179,7 @@ class _Nudge:
             while self.due:
                 await asyncio.sleep(max(0.0, self._last + NUDGE_EVERY_S - time.monotonic()))
                 self.due, self._last = False, time.monotonic()
-                async with ThreadSensitiveContext():
-                    await sync_to_async(nudges.take_in)()
+                await beside(nudges.take_in)
         except Exception as failure:
             log.warning("text_nudge_lost", error=type(failure).__name__)  # beat finds the texts
         finally:
